@@ -21,17 +21,50 @@ int64_t time_boot_ns(void)
 	return now_ns(CLOCK_BOOTTIME);
 }
 
+/* Year, month and day of a day counted from 1970-01-01, by the proleptic Gregorian calendar. The C
+ * library's gmtime_r() would read the host's time zone first. */
+static void civil_from_days(int64_t days, int *year, int *month, int *day)
+{
+	int64_t shifted = days + 719468; /* days since 0000-03-01: leap days come last in a year */
+	int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
+	int64_t of_era = shifted - era * 146097;
+	int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	int64_t from_march = (5 * of_year + 2) / 153;
+
+	*day = (int)(of_year - (153 * from_march + 2) / 5 + 1);
+	*month = (int)(from_march < 10 ? from_march + 3 : from_march - 9);
+	*year = (int)(year_of_era + era * 400 + (*month <= 2));
+}
+
+/* The other way round. */
+static int64_t days_from_civil(int year, int month, int day)
+{
+	int64_t y = month <= 2 ? year - 1 : year;
+	int64_t era = (y >= 0 ? y : y - 399) / 400;
+	int64_t year_of_era = y - era * 400;
+	int64_t of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+
+	return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year -
+	       719468;
+}
+
 void time_format(char dst[TIME_TEXT], int64_t realtime_ns)
 {
-	int64_t seconds = realtime_ns / 1000000000, nano = realtime_ns % 1000000000;
-	time_t t = (time_t)(nano < 0 ? seconds - 1 : seconds);
-	struct tm tm;
+	const int64_t day_ns = 86400LL * 1000000000;
+	int64_t days = realtime_ns / day_ns, rest = realtime_ns % day_ns;
+	int year, month, day;
+	unsigned seconds;
 
-	gmtime_r(&t, &tm);
-	snprintf(dst, TIME_TEXT, "%04u-%02u-%02uT%02u:%02u:%02u.%09uZ", ((unsigned)tm.tm_year + 1900) % 10000,
-		 ((unsigned)tm.tm_mon + 1) % 100, (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100,
-		 (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100,
-		 (unsigned)(nano < 0 ? nano + 1000000000 : nano));
+	if (rest < 0) {
+		rest += day_ns;
+		days--;
+	}
+	civil_from_days(days, &year, &month, &day);
+	seconds = (unsigned)(rest / 1000000000);
+	snprintf(dst, TIME_TEXT, "%04u-%02u-%02uT%02u:%02u:%02u.%09uZ", (unsigned)year % 10000,
+		 (unsigned)month % 100, (unsigned)day % 100, seconds / 3600 % 100,
+		 seconds / 60 % 60, seconds % 60, (unsigned)(rest % 1000000000));
 }
 
 /* Exactly n digits at *s as a number in range; moves *s on. -1 when they are not. */
@@ -79,11 +112,27 @@ static int zone(const char **s, bool *ok)
 	return -1;
 }
 
+/* 64 bits of nanoseconds reach from 1677 to 2262. */
+static int to_ns(int64_t seconds, int64_t nano, int64_t *ret)
+{
+	int64_t value;
+
+	/* towards zero, so that the earliest moment does not overflow on the way */
+	if (seconds < 0) {
+		seconds++;
+		nano -= 1000000000;
+	}
+	if (__builtin_mul_overflow(seconds, 1000000000, &value) ||
+	    __builtin_add_overflow(value, nano, &value))
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
 int time_parse(const char *s, int64_t *ret_ns)
 {
-	struct tm tm = { 0 };
 	int64_t nano = 0, unit = 100000000;
-	int year, month, day, offset;
+	int year, month, day, hour, minute, second, offset;
 	bool ok;
 
 	year = digits(&s, 4, 0, 9999);
@@ -95,14 +144,14 @@ int time_parse(const char *s, int64_t *ret_ns)
 	day = digits(&s, 2, 1, days_of(year, month));
 	if (day < 0 || *s++ != 'T')
 		return -EINVAL;
-	tm.tm_hour = digits(&s, 2, 0, 23);
-	if (tm.tm_hour < 0 || *s++ != ':')
+	hour = digits(&s, 2, 0, 23);
+	if (hour < 0 || *s++ != ':')
 		return -EINVAL;
-	tm.tm_min = digits(&s, 2, 0, 59);
-	if (tm.tm_min < 0 || *s++ != ':')
+	minute = digits(&s, 2, 0, 59);
+	if (minute < 0 || *s++ != ':')
 		return -EINVAL;
-	tm.tm_sec = digits(&s, 2, 0, 59);
-	if (tm.tm_sec < 0)
+	second = digits(&s, 2, 0, 59);
+	if (second < 0)
 		return -EINVAL;
 	if (*s == '.') {
 		if (s[1] < '0' || s[1] > '9')
@@ -113,9 +162,6 @@ int time_parse(const char *s, int64_t *ret_ns)
 	offset = zone(&s, &ok);
 	if (!ok || *s)
 		return -EINVAL;
-	tm.tm_year = year - 1900;
-	tm.tm_mon = month - 1;
-	tm.tm_mday = day;
-	*ret_ns = ((int64_t)timegm(&tm) - offset) * 1000000000 + nano;
-	return 0;
+	return to_ns(days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset,
+		     nano, ret_ns);
 }

@@ -10,5 +10,6 @@ int64_t time_now_ns(void);  /* CLOCK_REALTIME, nanoseconds since 1970 */
 int64_t time_boot_ns(void); /* CLOCK_BOOTTIME: only goes forward */
 void time_format(char dst[TIME_TEXT], int64_t realtime_ns);
 
-/* RFC 3339 with upper-case T and Z; seconds 0-59 only. 0 or -EINVAL. */
+/* RFC 3339 with upper-case T and Z; seconds 0-59 only, years 1678 to 2261 (nanoseconds have
+ * to fit). 0 or -EINVAL. */
 int time_parse(const char *s, int64_t *ret_ns) _must_check_;

@@ -35,7 +35,7 @@ int file_read_fd(int fd, size_t max, char **ret, size_t *ret_len)
 		len += (size_t)n;
 		if (len > max)
 			return -EFBIG;
-		if (n == 0)
+		if (n == 0 || (st.st_size > 0 && len == (size_t)st.st_size))
 			break;
 		if (len == room)
 			room *= 2;
@@ -49,7 +49,8 @@ int file_read_fd(int fd, size_t max, char **ret, size_t *ret_len)
 
 int file_read(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len)
 {
-	_close_ int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	_close_ int fd = openat(dirfd, name,
+				O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	return fd < 0 ? -errno : file_read_fd(fd, max, ret, ret_len);
 }
@@ -94,9 +95,11 @@ int sync_dir(int dirfd)
 	return fsync(dirfd) < 0 ? -errno : 0;
 }
 
-static int write_beside(int dirfd, const char *beside, const void *data, size_t len, mode_t mode, unsigned flags)
+static int write_beside(int dirfd, const char *beside, const void *data, size_t len, mode_t mode,
+			unsigned flags)
 {
-	_close_ int fd = openat(dirfd, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	_close_ int fd = openat(dirfd, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+				mode);
 	int r;
 
 	if (fd < 0)
@@ -107,15 +110,40 @@ static int write_beside(int dirfd, const char *beside, const void *data, size_t 
 	return r;
 }
 
-int file_write(int dirfd, const char *name, const void *data, size_t len, mode_t mode, unsigned flags)
+/* The directory that the last component of name is in, as a descriptor that can be synced. */
+static int open_parent(int dirfd, const char *name)
 {
+	const char *slash = strrchr(name, '/');
+	char parent[LIMIT_PATH_BYTES] = ".";
+	int fd;
+
+	if (slash && snprintf(parent, sizeof(parent), "%.*s", (int)(slash - name + 1), name) >=
+			     (int)sizeof(parent))
+		return -ENAMETOOLONG;
+	fd = openat(dirfd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int file_write(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
+	       unsigned flags)
+{
+	const char *slash = strrchr(name, '/');
 	char beside[LIMIT_NAME_BYTES + 1];
+	_close_ int parent = -1;
 	int r;
 
+	if (slash || flags & FILE_SYNC) {
+		parent = open_parent(dirfd, name);
+		if (parent < 0)
+			return parent;
+		dirfd = parent;
+		name = slash ? slash + 1 : name;
+	}
 	if (snprintf(beside, sizeof(beside), ".%.200s.%d", name, getpid()) >= (int)sizeof(beside))
 		return -ENAMETOOLONG;
 	r = write_beside(dirfd, beside, data, len, mode, flags);
-	if (r == -EEXIST && unlinkat(dirfd, beside, 0) == 0) /* left by a process of our number that died */
+	if (r == -EEXIST &&
+	    unlinkat(dirfd, beside, 0) == 0) /* left by a process of our number that died */
 		r = write_beside(dirfd, beside, data, len, mode, flags);
 	if (r == 0) {
 		if (flags & FILE_EXCLUSIVE)
@@ -125,12 +153,7 @@ int file_write(int dirfd, const char *name, const void *data, size_t len, mode_t
 	}
 	if ((r < 0 && r != -EEXIST) || flags & FILE_EXCLUSIVE)
 		unlinkat(dirfd, beside, 0);
-	if (r == 0 && flags & FILE_SYNC) {
-		_close_ int dir = dirfd == AT_FDCWD ? open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-
-		r = sync_dir(dir >= 0 ? dir : dirfd);
-	}
-	return r;
+	return r == 0 && flags & FILE_SYNC ? sync_dir(dirfd) : r;
 }
 
 int file_put(int dirfd, const char *name, const char *value)
@@ -146,25 +169,37 @@ int file_put(int dirfd, const char *name, const char *value)
 	return n < 0 ? -errno : 0;
 }
 
+static int make_dir(const char *path, mode_t mode)
+{
+	struct stat st;
+
+	if (mkdir(path, mode) == 0)
+		return 0;
+	if (errno != EEXIST || stat(path, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
 int make_dirs(const char *path, mode_t mode)
 {
 	char part[LIMIT_PATH_BYTES];
 	size_t len = strlen(path);
+	int r;
 
-	if (mkdir(path, mode) == 0 || errno == EEXIST)
-		return 0;
-	if (errno != ENOENT)
-		return -errno;
+	r = make_dir(path, mode);
+	if (r != -ENOENT || len == 0)
+		return r;
 	if (len >= sizeof(part))
 		return -ENAMETOOLONG;
 	memcpy(part, path, len + 1);
 	for (char *p = part + 1; (p = strchr(p, '/')) != NULL; p++) {
 		*p = '\0';
-		if (mkdir(part, mode) < 0 && errno != EEXIST)
-			return -errno;
+		r = make_dir(part, mode);
+		if (r < 0)
+			return r;
 		*p = '/';
 	}
-	return mkdir(path, mode) == 0 || errno == EEXIST ? 0 : -errno;
+	return make_dir(path, mode);
 }
 
 int dir_each(int dirfd, int (*fn)(int dirfd, const char *name, void *arg), void *arg)

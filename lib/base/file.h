@@ -20,7 +20,7 @@ int file_read(int dirfd, const char *name, size_t max, char **ret, size_t *ret_l
 /* The same for a descriptor that is open already, from offset 0. */
 int file_read_fd(int fd, size_t max, char **ret, size_t *ret_len) _must_check_;
 
-/* Replaces the file name of dirfd by these bytes. */
+/* Replaces the file name of dirfd (AT_FDCWD allowed; name may be a trusted path) by these bytes. */
 int file_write(int dirfd, const char *name, const void *data, size_t len, mode_t mode, unsigned flags) _must_check_;
 
 /* Writes the whole string into an existing file such as those of cgroupfs or procfs: one write. */
@@ -35,7 +35,8 @@ ssize_t read_all(int fd, void *data, size_t len) _must_check_;
 /* fsync of the directory itself, so that names in it survive a power cut. */
 int sync_dir(int dirfd) _must_check_;
 
-/* Makes path and its parents (host side, trusted path), mode for those made. Existing is fine. */
+/* Makes path and its parents (host side, trusted path), mode for those made. Existing is fine;
+ * -ENOTDIR when something else has the name. */
 int make_dirs(const char *path, mode_t mode) _must_check_;
 
 /* Calls fn for each entry except "." and ".."; a positive or negative return of fn ends the walk

@@ -93,7 +93,10 @@ static int timeout_ms(const struct loop *l)
 
 static int run_timers(struct loop *l)
 {
-	while (l->timers && l->timers->deadline_ns <= time_boot_ns()) {
+	/* one moment for the whole turn: a timer that is armed anew meanwhile waits for the next */
+	int64_t now = time_boot_ns();
+
+	while (l->timers && l->timers->deadline_ns <= now) {
 		struct loop_timer *t = l->timers;
 		int r;
 

@@ -36,7 +36,7 @@ int path_clean(char *dst, const char *path) _must_check_;
 /* True for an absolute path that path_clean() would leave as it is and that has no "..". */
 bool path_is_clean_absolute(const char *path);
 
-/* Removes everything below the directory name of dirfd, and the directory itself. Iterative; never
- * follows a link, never crosses into another mount (-EBUSY then), copes with any depth. Missing
- * is success. */
+/* Removes everything below the directory name of dirfd, and the directory itself; name is one
+ * component (-EINVAL). Never follows a link, never crosses into another mount (-EBUSY then), copes
+ * with any depth. Missing is success. */
 int path_remove_tree(int dirfd, const char *name) _must_check_;

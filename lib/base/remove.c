@@ -1,7 +1,8 @@
 /*
  * Removing a tree that somebody hostile may have filled and may still be renaming: by fd, never
  * through a link, never into another mount. Depth costs no stack: below MAX_DEPTH a directory
- * is first moved up to the top of the tree, and met again there.
+ * is first moved up to the top of the tree, and met again there. What somebody changed
+ * under our hands is met again as what it is now; MAX_RACES ends a tug-of-war.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,13 +13,14 @@
 
 #include "base/path.h"
 
-enum { MAX_DEPTH = 24 };
+enum { MAX_DEPTH = 24, MAX_RACES = 10000 };
 
 struct removal {
 	int top;
 	uint64_t mount;
 	uint64_t moved; /* directories moved to the top so far: makes their names */
-	bool again;	/* some were moved in this pass */
+	unsigned races;
+	bool again; /* this pass left something for the next */
 };
 
 static int mount_id(int fd, uint64_t *ret)
@@ -33,6 +35,18 @@ static int mount_id(int fd, uint64_t *ret)
 
 static int remove_below(struct removal *rm, int fd, unsigned depth);
 
+/* An entry turned out to be something else than a moment ago. */
+static int raced(struct removal *rm, int r)
+{
+	if (r == -ENOENT)
+		return 0;
+	if ((r != -ENOTDIR && r != -ELOOP && r != -ENOTEMPTY && r != -EEXIST) ||
+	    ++rm->races > MAX_RACES)
+		return r;
+	rm->again = true;
+	return 0;
+}
+
 /* Moves a directory that lies too deep to the top, where a later pass meets it. */
 static int move_up(struct removal *rm, int fd, const char *name)
 {
@@ -40,7 +54,8 @@ static int move_up(struct removal *rm, int fd, const char *name)
 
 	do {
 		snprintf(fresh, sizeof(fresh), ".removed-%llu", (unsigned long long)rm->moved++);
-		if (syscall(SYS_renameat2, fd, name, rm->top, fresh, 1 /* RENAME_NOREPLACE */) == 0) {
+		if (syscall(SYS_renameat2, fd, name, rm->top, fresh, 1 /* RENAME_NOREPLACE */) ==
+		    0) {
 			rm->again = true;
 			return 0;
 		}
@@ -52,23 +67,24 @@ static int remove_entry(struct removal *rm, int fd, const char *name, unsigned d
 {
 	_close_ int child = -1;
 	uint64_t mount;
-	int r;
+	int refusal, r;
 
 	if (unlinkat(fd, name, 0) == 0 || errno == ENOENT)
 		return 0;
-	if (errno != EISDIR && errno != EPERM)
-		return -errno;
+	refusal = errno;
+	if (refusal != EISDIR && refusal != EPERM)
+		return -refusal;
 	if (unlinkat(fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
 		return 0;
+	if (errno == ENOTDIR)
+		return refusal == EPERM ? -EPERM : raced(rm, -ENOTDIR);
 	if (errno != ENOTEMPTY && errno != EEXIST)
 		return -errno;
 	if (depth >= MAX_DEPTH)
 		return move_up(rm, fd, name);
 	child = path_open(fd, name, PATH_NO_LINKS, O_RDONLY | O_DIRECTORY, 0);
-	if (child == -ENOENT)
-		return 0;
 	if (child < 0)
-		return child;
+		return raced(rm, child);
 	r = mount_id(child, &mount);
 	if (r < 0)
 		return r;
@@ -77,7 +93,7 @@ static int remove_entry(struct removal *rm, int fd, const char *name, unsigned d
 	r = remove_below(rm, child, depth + 1);
 	if (r < 0)
 		return r;
-	return unlinkat(fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
+	return unlinkat(fd, name, AT_REMOVEDIR) == 0 ? 0 : raced(rm, -errno);
 }
 
 static int remove_below(struct removal *rm, int fd, unsigned depth)
@@ -91,8 +107,9 @@ static int remove_below(struct removal *rm, int fd, unsigned depth)
 		return -errno;
 	dir = fdopendir(own);
 	if (!dir) {
+		r = -errno;
 		close(own);
-		return -errno;
+		return r;
 	}
 	while (errno = 0, (entry = readdir(dir)) != NULL) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
@@ -106,10 +123,12 @@ static int remove_below(struct removal *rm, int fd, unsigned depth)
 
 int path_remove_tree(int dirfd, const char *name)
 {
-	struct removal rm = { .again = true };
+	struct removal rm = { 0 };
 	_close_ int top = -1;
 	int r;
 
+	if (!*name || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return -EINVAL;
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	top = path_open(dirfd, name, PATH_NO_LINKS, O_RDONLY | O_DIRECTORY, 0);
@@ -117,13 +136,15 @@ int path_remove_tree(int dirfd, const char *name)
 		return top == -ENOENT ? 0 : top;
 	rm.top = top;
 	r = mount_id(top, &rm.mount);
-	while (r == 0 && rm.again) {
+	if (r < 0)
+		return r;
+	do {
 		rm.again = false;
 		if (lseek(top, 0, SEEK_SET) < 0)
 			return -errno;
 		r = remove_below(&rm, top, 0);
-	}
-	if (r < 0)
-		return r;
-	return unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
+		if (r == 0 && !rm.again && unlinkat(dirfd, name, AT_REMOVEDIR) < 0)
+			r = raced(&rm, -errno);
+	} while (r == 0 && rm.again);
+	return r;
 }

@@ -18,7 +18,10 @@ static size_t utf8_length(const unsigned char *s)
 
 	if (s[0] < 0x80)
 		return s[0] >= 0x20 && s[0] != 0x7f;
-	n = s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : 0;
+	n = s[0] >= 0xf0 && s[0] < 0xf5   ? 4
+	    : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+	    : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+					  : 0;
 	if (n == 0)
 		return 0;
 	c = s[0] & (0x7f >> n);
@@ -61,17 +64,17 @@ void str_escape(char *buf, size_t size, const char *s)
 int str_to_u64(const char *s, uint64_t max, uint64_t *ret)
 {
 	uint64_t value = 0;
+	bool over = false;
 
 	if (!*s || (s[0] == '0' && s[1]))
 		return -EINVAL;
 	for (; *s; s++) {
 		if (*s < '0' || *s > '9')
 			return -EINVAL;
-		if (__builtin_mul_overflow(value, 10, &value) ||
-		    __builtin_add_overflow(value, (uint64_t)(*s - '0'), &value))
-			return -ERANGE;
+		over = over || __builtin_mul_overflow(value, 10, &value) ||
+		       __builtin_add_overflow(value, (uint64_t)(*s - '0'), &value);
 	}
-	if (value > max)
+	if (over || value > max)
 		return -ERANGE;
 	*ret = value;
 	return 0;
@@ -116,12 +119,12 @@ int str_to_size(const char *s, uint64_t *ret)
 	if (power < 0)
 		return -EINVAL;
 	for (int i = 0; i < power; i++) {
-		if (__builtin_mul_overflow(value, 1024, &value))
-			return -ERANGE;
 		fraction *= 1024;
+		if (__builtin_mul_overflow(value, 1024, &value) ||
+		    __builtin_add_overflow(value, fraction / scale, &value))
+			return -ERANGE;
+		fraction %= scale;
 	}
-	if (__builtin_add_overflow(value, fraction / scale, &value))
-		return -ERANGE;
 	*ret = value;
 	return 0;
 }

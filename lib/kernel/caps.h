@@ -2,7 +2,7 @@
 /* Capability sets as 64-bit masks (capabilities(7)). */
 #include <stdint.h>
 
-#include "base/cleanup.h"
+#include "base/base.h"
 
 #define CAP_BIT(n) (1ULL << (n))
 

@@ -15,15 +15,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/error.h"
+#include "base/base.h"
 
 enum cgroup_mode { CGROUP_NONE, CGROUP_V1, CGROUP_HYBRID, CGROUP_V2 };
 
 enum { CGROUP_MAX = 12 }; /* hierarchies that we use at most */
 
 struct cgroup_hierarchy {
-	char controllers[64]; /* v1: "cpu,cpuacct"; v2: "" */
+	char controllers[64]; /* v1: "cpu,cpuacct", only those of enum cgroup_controller; v2: "" */
 	char mount[128];      /* "/sys/fs/cgroup/memory" */
+	uint32_t has;	      /* bits of enum cgroup_controller that it can enforce */
 	bool v2;
 	int fd;		      /* O_PATH directory of mount, or -1 */
 };
@@ -50,7 +51,7 @@ int cgroup_host_open(struct cgroup_host *ret, struct error *err) _must_check_;
 void cgroup_host_close(struct cgroup_host *h);
 
 struct cgroup_limits {
-	uint64_t memory_max;	/* bytes; 0: none */
+	uint64_t memory_max;	/* bytes, swap included where the kernel counts it; 0: none */
 	uint64_t memory_low;	/* bytes; 0: none */
 	uint64_t cpu_milli;	/* 1000 is one core; 0: none */
 	uint64_t cpu_weight;	/* 1-10000; 0: default */
@@ -65,7 +66,8 @@ struct cgroup {
 };
 
 /* Makes the group (and "carob" above it). delegate: children will be made, so on v2 the controllers
- * are enabled for them and no process may live in it. */
+ * are enabled for them and no process may live in it. -EEXIST; nothing remains after an error. path
+ * counts from the root of each hierarchy, or of this process's cgroup namespace. */
 int cgroup_create(struct cgroup *ret, const struct cgroup_host *h, const char *path, bool delegate,
 		  struct error *err) _must_check_;
 
@@ -87,11 +89,13 @@ int cgroup_kill(const struct cgroup_host *h, const char *path, int timeout_ms, s
  * are left. */
 int cgroup_remove(const struct cgroup_host *h, const char *path, struct error *err) _must_check_;
 
-/* Calls fn for every process in the group and below. */
+/* Calls fn for every process in the group and below; a return that is not 0 ends the walk and is
+ * returned. Processes outside of our pid namespace have no number and are passed over. */
 int cgroup_each_pid(const struct cgroup_host *h, const char *path, int (*fn)(pid_t pid, void *arg), void *arg) _must_check_;
 
 struct cgroup_stats {
 	uint64_t cpu_ns, memory_bytes, memory_peak_bytes, pids, oom_kills;
 };
 
+/* What no hierarchy of this host counts is 0. -ENOENT when there is no such group. */
 int cgroup_stats(const struct cgroup_host *h, const char *path, struct cgroup_stats *ret) _must_check_;

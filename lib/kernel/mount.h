@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/cleanup.h"
+#include "base/base.h"
 
 /* MOUNT_ATTR_* of linux/mount.h, which cannot be included together with sys/mount.h. */
 #define MOUNT_READONLY 0x00000001

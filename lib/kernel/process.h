@@ -11,7 +11,7 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 
-#include "base/cleanup.h"
+#include "base/base.h"
 
 struct process_spec {
 	int exe_fd;	      /* what is executed: an open file (sealed memfd or O_PATH) */

@@ -1,15 +1,19 @@
 #pragma once
 /*
- * Seccomp filters: a description compiled to BPF by libseccomp (binary tree of comparisons,
- * SCMP_FLTATR_CTL_OPTIMIZE 2) for the native architecture and the others that the kernel also
- * accepts (x86 and x32 on x86_64). Compiling costs milliseconds, so what was compiled is kept
- * by the caller under seccomp_spec_digest().
+ * Seccomp filters: a description by system call name, compiled to BPF for the native architecture and
+ * the others that the kernel also accepts (x86 and x32 on x86_64, arm on aarch64). A call by any of
+ * them meets the same rules.
+ *
+ * libseccomp knows the numbers of all system calls. The program is made here: a balanced tree of
+ * ranges of numbers, so that a call costs ten comparisons instead of hundreds, compiling takes well
+ * under a millisecond, and rules have an order (libseccomp's have none: "all but TIOCSTI" cannot be
+ * said to it). The filter of a running app is decided once; seccomp_spec_digest() names it.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
+#include "base/base.h"
 
 struct sock_filter;
 
@@ -19,7 +23,8 @@ enum seccomp_action {
 	SECCOMP_ACTION_KILL,  /* the process, by SIGSYS */
 };
 
-struct seccomp_compare { /* (argument & mask) == value */
+/* (argument & mask) == value. The kernel reads most arguments as 32 bits: mask the rest away. */
+struct seccomp_compare {
 	unsigned argument;
 	uint64_t mask, value;
 };
@@ -32,6 +37,8 @@ struct seccomp_rule {
 	unsigned n_compare;
 };
 
+/* The first rule of a system call whose comparisons all hold decides; when there is none, the default
+ * action. Names that are listed in no rule, and numbers that nobody has a name for, get the default. */
 struct seccomp_spec {
 	enum seccomp_action default_action;
 	int default_errno;
@@ -52,3 +59,15 @@ void seccomp_spec_digest(const struct seccomp_spec *spec, char dst[SECCOMP_DIGES
 
 /* Compiles; *ret is an array of struct sock_filter (malloc; caller frees), *ret_n its length. */
 int seccomp_compile(const struct seccomp_spec *spec, void **ret, size_t *ret_n, struct error *err) _must_check_;
+
+/*
+ * The default filter (seccomp_default.c says what and why). What it allows depends on the capabilities
+ * that the app keeps: CAP_SYS_ADMIN comes with mounts and namespaces, CAP_SYS_TIME with the clock.
+ * Writes at most max rules and returns how many there are. The spec's default action is
+ * SECCOMP_ACTION_ERRNO with SECCOMP_DEFAULT_ERRNO.
+ */
+enum {
+	SECCOMP_DEFAULT_ERRNO = 38, /* ENOSYS: what is newer than the table looks like an older kernel */
+	SECCOMP_DEFAULT_MAX = 640,  /* room that is always enough */
+};
+size_t seccomp_default_rules(uint64_t capabilities, struct seccomp_rule *rules, size_t max);

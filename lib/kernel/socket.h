@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "base/cleanup.h"
+#include "base/base.h"
 
 enum { SOCKET_MAX_FDS = 250 };
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/cleanup.h"
+#include "base/base.h"
 
 enum users_table { USERS_PASSWD, USERS_GROUP };
 

@@ -26,7 +26,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/error.h"
+#include "base/base.h"
 
 enum { MOSAIC_NAME_MAX = 200 };
 
@@ -72,23 +72,29 @@ struct mosaic_staged {
 int mosaic_stage(struct mosaic *m, struct mosaic_staged *ret, int *ret_fd, struct error *err) _must_check_;
 
 /* Makes the staged tree the read-only volume name, durably (syncfs before the rename).
- * MOSAIC_EXISTS (1) when the name is taken already: the staged tree is then discarded. */
+ * MOSAIC_EXISTS (1) when the name is taken already: the staged tree is then discarded. After an
+ * error it is still staged. */
 enum { MOSAIC_EXISTS = 1 };
 int mosaic_commit(struct mosaic *m, struct mosaic_staged *s, const char *name, struct error *err) _must_check_;
 void mosaic_discard(struct mosaic *m, struct mosaic_staged *s); /* nothing staged: no-op */
 
-/* An empty writable volume. -EEXIST. */
+/* An empty writable volume, durable on return. -EEXIST. */
 int mosaic_create(struct mosaic *m, const char *name, struct error *err) _must_check_;
 
-/* A writable copy of from. -ENOENT, -EEXIST. */
+/* A writable copy of from, which nobody may be writing to. A power cut may take it back until
+ * mosaic_sync(). -ENOENT, -EEXIST. */
 int mosaic_clone(struct mosaic *m, const char *name, const char *from, struct error *err) _must_check_;
+
+/* Everything done before survives a power cut. */
+int mosaic_sync(struct mosaic *m, struct error *err) _must_check_;
 
 enum mosaic_mount_flags {
 	MOSAIC_MOUNT_READONLY = 1,
 	MOSAIC_MOUNT_VOLATILE = 2, /* contents need not survive a crash of the machine */
 };
 
-/* A detached mount of the volume with the given MOUNT_* attributes of kernel/mount.h added. */
+/* A detached mount of the volume with the given MOUNT_* attributes of kernel/mount.h added. -ESTALE
+ * for a writable mount of a volume that was last mounted MOSAIC_MOUNT_VOLATILE by one that is not. */
 int mosaic_mount(struct mosaic *m, const char *name, unsigned flags, uint64_t attributes, int *ret_fd,
 		 struct error *err) _must_check_;
 
@@ -104,6 +110,22 @@ int mosaic_each(struct mosaic *m, int (*fn)(const struct mosaic_volume *v, void 
 
 /* Removes what dead makers left in staging. *ret_n: how many. */
 int mosaic_collect(struct mosaic *m, unsigned *ret_n, struct error *err) _must_check_;
+
+/* ---- What only some drivers can do: -EOPNOTSUPP with a sentence from the others ----------------- */
+
+/* A read-only copy of from. */
+int mosaic_snapshot(struct mosaic *m, const char *name, const char *from, struct error *err) _must_check_;
+
+/* The volume as a block device: its path goes to device (PATH_MAX bytes). Each attach wants its detach. */
+int mosaic_attach(struct mosaic *m, const char *name, char *device, struct error *err) _must_check_;
+int mosaic_detach(struct mosaic *m, const char *name, struct error *err) _must_check_;
+
+/* The volume's size, or its quota. */
+int mosaic_resize(struct mosaic *m, const char *name, uint64_t bytes, struct error *err) _must_check_;
+
+/* The volume, or what changed in it since the volume since (NULL: all), as the driver's own stream. */
+int mosaic_send(struct mosaic *m, const char *name, const char *since, int fd, struct error *err) _must_check_;
+int mosaic_receive(struct mosaic *m, const char *name, int fd, struct error *err) _must_check_;
 
 static inline void mosaic_closep(struct mosaic **m)
 {

@@ -18,14 +18,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/cleanup.h"
+#include "base/base.h"
 
 enum {
 	PLAN_MAGIC = 0x62726163, /* "carb" */
 	PLAN_VERSION = 1,
 	PLAN_SOCKET_FD = 3,   /* the one descriptor that pod-init and stage3 inherit besides 0, 1, 2 */
 	PLAN_MAX_BYTES = 4 << 20,
-	PLAN_MAX_FDS = 250,   /* SCM_MAX_FD is 253 */
+	PLAN_MAX_FDS = 248,   /* SOCKET_MAX_FDS less the two that stage3 itself needs */
+	PLAN_MAX_OPTIONS = 16, /* of one mount */
+	PLAN_MAX_GIDS = 1024,
 };
 
 /* The steps of stage3, in order. Names for people: plan_step_name(). */
@@ -95,7 +97,8 @@ struct plan_mount {
 	uint32_t source;      /* enum plan_source */
 	uint32_t fd;
 	const char *fstype;   /* "" for PLAN_SOURCE_FD */
-	uint32_t option_first, option_n; /* pairs key, value in options[]; value "" is a flag */
+	uint32_t option_first; /* options[option_first] is the first key, its value follows it */
+	uint32_t option_n;     /* pairs of key and value; value "": a flag */
 	const char *target;   /* absolute, cleaned */
 	uint64_t attributes;  /* MOUNT_ATTR_* to set */
 	uint32_t flags;

@@ -78,6 +78,12 @@ int pod_open(const struct pod_dirs *dirs, const char *uuid, struct error *err) _
 enum { POD_BUSY = 1, POD_MISSING = 2, POD_AMBIGUOUS = 3 };
 int pod_lock(int dirfd, bool wait, struct error *err) _must_check_;
 
+/* Is the pod alive? 1, 0 or a negative errno. The lock is not kept, nor is one that dirfd holds. */
+int pod_is_held(int dirfd) _must_check_;
+
+/* Blocks until whoever is alive in it has gone. */
+int pod_wait_free(int dirfd, struct error *err) _must_check_;
+
 /* A name, a whole UUID or an unambiguous beginning of one (4 digits or more) -> UUID.
  * 0, POD_MISSING, POD_AMBIGUOUS (err lists them). */
 int pod_find(const struct pod_dirs *dirs, const char *word, char ret_uuid[UUID_TEXT], struct error *err) _must_check_;
@@ -85,9 +91,12 @@ int pod_find(const struct pod_dirs *dirs, const char *word, char ret_uuid[UUID_T
 /* Calls fn with every UUID. */
 int pod_each(const struct pod_dirs *dirs, int (*fn)(const char *uuid, void *arg), void *arg, struct error *err) _must_check_;
 
-/* Names: POD_BUSY when another pod that still exists has it. */
+/* Names: POD_BUSY when another pod that still exists has it. Claiming one's own again is fine. */
 int pod_name_claim(const struct pod_dirs *dirs, const char *name, const char *uuid, struct error *err) _must_check_;
 void pod_name_release(const struct pod_dirs *dirs, const char *name, const char *uuid);
+
+/* Removes the names of pods that are gone; only_count: says how many there are. */
+int pod_names_collect(const struct pod_dirs *dirs, bool only_count, unsigned *ret_n, struct error *err) _must_check_;
 
 /* ---- status ------------------------------------------------------------------------------------ */
 
@@ -101,6 +110,7 @@ struct pod_app_status {
 	char *name;
 	enum pod_app_state state;
 	int exit;	    /* 0-255, 128 + n for a signal; -1 not yet */
+	int signal;	    /* that ended it; 0: none */
 	int64_t started_ns; /* 0: not */
 	int64_t ended_ns;
 	pid_t pid;	    /* on the host; 0: none */
@@ -118,7 +128,12 @@ struct pod_status {
 };
 void pod_status_deinit(struct pod_status *s);
 
-/* From the lock and the status file; what only the living know comes from their API. */
+/* What was last written, without a look at the lock: for whoever holds it. 0, -ENOENT when nothing
+ * was written yet, -EBADMSG. */
+int pod_status_load(struct pod_status *ret, int dirfd) _must_check_;
+
+/* From the lock and the status file; what only the living know comes from their API. dirfd must not
+ * be the descriptor that holds the lock: looking would let go of it. */
 int pod_status_read(struct pod_status *ret, int dirfd, struct error *err) _must_check_;
 int pod_status_write(const struct pod_status *s, int dirfd, bool sync, struct error *err) _must_check_;
 
@@ -132,11 +147,18 @@ int pod_status_from_json(struct pod_status *ret, struct json_t *json, struct err
 /* Connects to api.sock. fd, or POD_MISSING as -ENOENT/-ECONNREFUSED. */
 int pod_api_connect(const struct pod_dirs *dirs, const char *uuid, struct error *err) _must_check_;
 
-/* One request, one reply. params may be NULL (its reference is taken). fds go with the request;
- * *ret_fd (may be NULL) gets a descriptor that came with the reply or -1. An error reply becomes
- * a negative return with the server's sentence. The caller decrefs *ret. */
-int pod_api_call(int sock, const char *method, struct json_t *params, const int *fds, size_t n_fds,
-		 struct json_t **ret, int *ret_fd, struct error *err) _must_check_;
+/* What came on the socket: the caller decrefs json and closes fd. */
+struct pod_api_message {
+	struct json_t *json; /* the result of a call; a whole notification */
+	int fd;		     /* a descriptor that came with it, or -1 */
+};
+void pod_api_message_deinit(struct pod_api_message *m);
 
-/* Waits for the next line that the server sends by itself (a notification). */
-int pod_api_receive(int sock, struct json_t **ret, int *ret_fd, struct error *err) _must_check_;
+/* One request, one reply. The reference to params (may be NULL) is taken. stdio: three descriptors
+ * that go with the request, or NULL. An error reply becomes a negative return with the server's
+ * sentence: -EBUSY for "not possible now", -ENOENT and -EPROTO as the protocol says. */
+int pod_api_call(int sock, const char *method, struct json_t *params, const int stdio[3],
+		 struct pod_api_message *ret, struct error *err) _must_check_;
+
+/* Waits for the next line that the server sends by itself (a notification). -ECONNRESET at the end. */
+int pod_api_receive(int sock, struct pod_api_message *ret, struct error *err) _must_check_;

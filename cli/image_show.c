@@ -1,0 +1,135 @@
+/* `carob image show`: what the store and the manifest say. `carob image cat-manifest`: its bytes. */
+#include <jansson.h>
+#include <string.h>
+
+#include "cli/image.h"
+#include "cli/table.h"
+
+struct show_options {
+	bool json;
+};
+
+static const struct cli_option show_options[] = {
+	{ "json", 0, NULL, "as JSON, the manifest included", CLI_FLAG, offsetof(struct show_options, json) },
+	{ NULL },
+};
+
+static const struct table_column facts[] = {
+	{ "id", "id" },
+	{ "name", "name" },
+	{ "source", "source" },
+	{ "imported", "imported" },
+	{ "size", "size", .format = table_format_size },
+	{ "archive size", "archiveSize", .format = table_format_size },
+	{ NULL },
+};
+
+static const struct cli_option no_options[] = { { NULL } };
+
+/* Finds the image that the one operand names and reads its manifest. 0 or an exit code. */
+static int load(const struct cli *cli, const char *word, json_t **ret_info, char **ret_manifest, size_t *ret_len,
+		struct error *err)
+{
+	_store_ struct store *store = NULL;
+	_store_info_ struct store_info info = { 0 };
+	char id[STORE_ID_TEXT];
+	int r = image_store_open(cli, &store, err);
+
+	if (r == 0)
+		r = image_find(store, word, id, err);
+	if (r == 0)
+		r = store_info(store, id, &info, err);
+	if (r == 0)
+		r = store_manifest(store, id, ret_manifest, ret_len, err);
+	if (r != 0)
+		return r;
+	*ret_info = image_info_json(&info);
+	return *ret_info ? 0 : error_set(err, -ENOMEM, "%s", word);
+}
+
+static int print_text(const json_t *info, const json_t *manifest, struct error *err)
+{
+	_free_ char *app = json_dumps(json_object_get(manifest, "app"), JSON_INDENT(2));
+	const char *key;
+	json_t *label;
+	int r = 0;
+
+	for (const struct table_column *c = facts; r == 0 && c->title; c++) {
+		char cell[TABLE_CELL];
+
+		table_cell(cell, c, info);
+		r = cli_print(err, "%-12s %s\n", c->title, cell);
+	}
+	json_object_foreach(json_object_get(info, "labels"), key, label) {
+		char raw[TABLE_CELL], text[TABLE_CELL];
+
+		snprintf(raw, sizeof(raw), "%s=%s", key, json_string_value(label));
+		str_escape(text, sizeof(text), raw);
+		if (r == 0)
+			r = cli_print(err, "%-12s %s\n", "label", text);
+	}
+	if (r == 0 && app)
+		r = cli_print(err, "app %s\n", app);
+	return r;
+}
+
+static int show_run(const struct cli *cli, struct cli_args *args, struct error *err)
+{
+	struct show_options o = { 0 };
+	struct cli_set set = { show_options, &o };
+	json_t *info = NULL, *manifest;
+	_free_ char *text = NULL;
+	size_t len;
+	int r = cli_parse(&set, 1, args, err);
+
+	if (r == 0)
+		r = cli_want_operands(args, 1, 1, err);
+	if (r == 0)
+		r = load(cli, args->argv[0], &info, &text, &len, err);
+	if (r != 0)
+		return r;
+	manifest = json_loadb(text, len, 0, NULL);
+	if (!manifest)
+		r = error_set(err, -EBADMSG, "the manifest of %s in the store is damaged.", args->argv[0]);
+	else if (o.json)
+		r = json_object_set(info, "manifest", manifest) < 0 ? error_set(err, -ENOMEM, "%s", args->argv[0])
+								     : cli_put_json(json_incref(info), err);
+	else
+		r = print_text(info, manifest, err);
+	json_decref(manifest);
+	json_decref(info);
+	return r;
+}
+
+static int cat_run(const struct cli *cli, struct cli_args *args, struct error *err)
+{
+	struct cli_set set = { no_options, NULL };
+	_free_ char *text = NULL;
+	json_t *info = NULL;
+	size_t len;
+	int r = cli_parse(&set, 1, args, err);
+
+	if (r == 0)
+		r = cli_want_operands(args, 1, 1, err);
+	if (r == 0)
+		r = load(cli, args->argv[0], &info, &text, &len, err);
+	json_decref(info);
+	return r ? r : cli_put(text, len, err);
+}
+
+const struct cli_verb verb_image_show = {
+	.name = "show",
+	.operands = "IMAGE",
+	.summary = "Tell what is known of an image",
+	.tables = { show_options },
+	.complete = CLI_COMPLETE_IMAGE,
+	.run = show_run,
+};
+
+const struct cli_verb verb_image_cat_manifest = {
+	.name = "cat-manifest",
+	.operands = "IMAGE",
+	.summary = "Print an image's manifest, byte for byte",
+	.complete = CLI_COMPLETE_IMAGE,
+	.run = cat_run,
+};

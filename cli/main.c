@@ -1,0 +1,160 @@
+/*
+ * carob: sets the process up, reads the options before the verb, calls the verb, says what went
+ * wrong. Nothing of the caller's surroundings is trusted to be sane: closed standard descriptors,
+ * a strange umask, ignored or blocked signals all come from real callers.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/cli.h"
+#include "cli/verbs.h"
+
+/* A closed 0, 1 or 2 would be taken by the next open() and then written to as if it were a terminal. */
+static int open_standard_descriptors(void)
+{
+	struct pollfd fds[] = { { .fd = 0 }, { .fd = 1 }, { .fd = 2 } };
+
+	if (poll(fds, 3, 0) <= 0)
+		return 0;
+	for (int i = 0; i < 3; i++) {
+		if (!(fds[i].revents & POLLNVAL))
+			continue;
+		/* lint: fd ok: a standard descriptor is inherited */
+		if (open("/dev/null", O_RDWR) != i)
+			return -EBADF;
+	}
+	return 0;
+}
+
+static int set_up(void)
+{
+	sigset_t none;
+
+	umask(022);
+	sigemptyset(&none);
+	/* with SIGCHLD ignored the kernel would reap our helpers before we see how they ended */
+	if (signal(SIGCHLD, SIG_DFL) == SIG_ERR || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+		return -errno;
+	return open_standard_descriptors();
+}
+
+static const char *either(const char *option, const char *variable, const char *fallback)
+{
+	const char *value = option ? option : getenv(variable);
+
+	return value && *value ? value : fallback;
+}
+
+/* An absolute path without a slash at its end. */
+static int directory_set(char *dst, size_t size, const char *path, struct error *err)
+{
+	char clean[LIMIT_PATH_BYTES];
+	_free_ char *cwd = *path == '/' ? NULL : getcwd(NULL, 0);
+	int n, r;
+
+	if (*path != '/' && !cwd)
+		return error_set(err, -errno, "%s is relative, and the current directory is unknown", path);
+	r = path_clean(clean, path);
+	n = r < 0 ? 0 : snprintf(dst, size, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", clean);
+	if (r < 0 || (size_t)n >= size)
+		return error_set(err, -ENAMETOOLONG, "%s: at most %zu bytes", path, size - 1);
+	return 0;
+}
+
+static int cli_init(struct cli *cli, const struct cli_globals *g, struct error *err)
+{
+	char mosaic[sizeof(cli->dirs.root) + 16];
+	int r = directory_set(cli->dirs.root, sizeof(cli->dirs.root), either(g->root, "CAROB_ROOT", "/var/lib/carob"), err);
+
+	if (r == 0)
+		r = directory_set(cli->dirs.run, sizeof(cli->dirs.run), either(g->runroot, "CAROB_RUNROOT", "/run/carob"), err);
+	if (r == 0)
+		r = directory_set(cli->libexec, sizeof(cli->libexec), either(NULL, "CAROB_LIBEXEC", CAROB_LIBEXEC), err);
+	snprintf(mosaic, sizeof(mosaic), "%s/mosaic/default", cli->dirs.root);
+	if (r == 0)
+		r = directory_set(cli->mosaic, sizeof(cli->mosaic), either(g->mosaic, "CAROB_MOSAIC", mosaic), err);
+	cli->debug = g->debug || getenv("CAROB_DEBUG");
+	return r;
+}
+
+static int call(const struct cli_verb *verb, const struct cli *cli, struct cli_args *args, struct error *err)
+{
+	_free_ char *text = NULL;
+	int r;
+
+	if (verb->run)
+		r = verb->run(cli, args, err);
+	else if (args->n > 0 && (str_eq(args->argv[0], "--help") || str_eq(args->argv[0], "-h")))
+		r = CLI_HELP;
+	else
+		return error_set(err, -EINVAL, "carob %s needs one of its commands.", verb->name), CLI_USAGE;
+	if (r != CLI_HELP)
+		return r;
+	r = cli_help_verb(verb, &text);
+	return r < 0 ? error_set(err, r, "cannot make the help") : cli_puts(text, err);
+}
+
+static int overview(struct error *err)
+{
+	_free_ char *text = NULL;
+	int r = cli_help_overview(&text);
+
+	return r < 0 ? error_set(err, r, "cannot make the help") : cli_puts(text, err);
+}
+
+/* The exit code. *ret_verb stays NULL when it did not get as far. */
+static int carob(struct cli_args *args, const struct cli_verb **ret_verb, struct error *err)
+{
+	struct cli_globals globals = { 0 };
+	struct cli_set set = { cli_global_options, &globals };
+	struct cli cli = { 0 };
+	int r = set_up();
+
+	if (r < 0)
+		return error_set(err, r, "cannot set up standard input, output and error");
+	r = cli_parse_leading(&set, 1, args, err);
+	if (r == CLI_HELP)
+		return overview(err);
+	if (r == 0)
+		r = cli_init(&cli, &globals, err);
+	if (r != 0)
+		return r;
+	if (globals.version)
+		return verb_version.run(&cli, &(struct cli_args){ NULL, 0 }, err);
+	if (args->n == 0) {
+		error_set(err, -EINVAL, "a command is missing.");
+		return CLI_USAGE;
+	}
+	r = cli_verb_choose(args, ret_verb, err);
+	return r ? r : call(*ret_verb, &cli, args, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct cli_args args = { argv + 1, argc > 0 ? (size_t)argc - 1 : 0 };
+	const struct cli_verb *verb = NULL;
+	struct error err = { 0 };
+	char text[1024], words[64];
+	int code;
+
+	json_seed();
+	code = carob(&args, &verb, &err);
+
+	if (err.code) {
+		error_format(&err, text, sizeof(text));
+		cli_complain("%s", text);
+	}
+	if (code == CLI_USAGE && verb) {
+		cli_verb_words(verb, words, sizeof(words));
+		cli_complain("see `carob help %s`", words);
+	} else if (code == CLI_USAGE) {
+		cli_complain("see `carob help`");
+	}
+	if (code < 0)
+		code = verb && verb->starts ? CLI_NOT_STARTED : CLI_FAILED;
+	return code;
+}

@@ -1,0 +1,130 @@
+#pragma once
+/* What the files of images/ share. */
+#include <nettle/sha2.h>
+#include <sys/types.h>
+
+#include "images/images.h"
+#include "kernel/kernel.h"
+
+/* ---- helper.c: the programs beside us ------------------------------------------------------------ */
+
+struct helper {
+	const char *program; /* "carob-unpack" */
+	const char *arguments[3]; /* behind the program's name; NULL ends */
+	int stdio[3];	     /* as in struct process_spec */
+	int fd3, fd4;	     /* -1: none */
+};
+
+/* Starts it: its pidfd, or a negative errno. The descriptors stay the caller's. */
+int helper_start(const struct images *im, const struct helper *h, struct error *err) _must_check_;
+
+/* Waits for its end. Nothing started (pidfd -1): 0. *ret_status may be NULL. */
+int helper_wait(int *pidfd, int *ret_status);
+
+/* A close-on-exec pipe as large as it may be. */
+int helper_pipe(int *ret_read, int *ret_write, struct error *err) _must_check_;
+
+/* Kills and reaps a helper that is still there. */
+void helper_reap(int *pidfd);
+#define _helper_ _cleanup_(helper_reap)
+
+/* ---- stream.c: bytes from one descriptor to another ---------------------------------------------- */
+
+struct stream {
+	int in, out;		  /* out -1: nowhere */
+	struct sha512_ctx digest; /* of all that came */
+	uint64_t bytes;
+	bool cut; /* whoever reads out has gone before the end */
+
+	/* expansion: what came may be no more than the ratio allows of what archive was read so far, by
+	 * the position of its descriptor; -1: no limit */
+	int archive;
+	uint64_t archive_size;
+	const struct images_progress *progress;
+	const char *what; /* for the progress */
+};
+
+/* To the end of in, or until out has no reader (cut). */
+int stream_run(struct stream *s, struct error *err) _must_check_;
+void stream_id(struct stream *s, char ret[STORE_ID_TEXT]);
+
+/* ---- unpack.c: an archive through carob-unpack ---------------------------------------------------- */
+
+struct unpacked {
+	char id[STORE_ID_TEXT];
+	char *manifest;
+	size_t manifest_len;
+	uint64_t size;	    /* bytes of all regular files */
+	struct buf implied; /* directories without a member, NUL behind each */
+};
+void unpacked_deinit(struct unpacked *u);
+#define _unpacked_ _cleanup_(unpacked_deinit)
+
+/* Unpacks the archive (open, at its beginning) into the directory tree, or only looks at it when tree
+ * is -1. -EBADMSG with faults when it is no image. */
+int images_unpack(const struct images *im, int archive, int tree, struct unpacked *ret, struct appc_faults *faults,
+		  const struct images_progress *progress, struct error *err) _must_check_;
+
+/* ---- pack.c: a directory through carob-pack ------------------------------------------------------- */
+
+/* Writes the plain archive of the open manifest and rootfs to out. faults gets what is left out. */
+int images_pack(const struct images *im, int manifest, int rootfs, int out, struct appc_faults *faults,
+		struct error *err) _must_check_;
+
+/* ---- reference.c ---------------------------------------------------------------------------------- */
+
+struct reference {
+	char name[LIMIT_NAME_BYTES + 1];
+	struct buf labels; /* as store_find_name() wants them, the host's included */
+};
+
+/* NAME[:VERSION][,LABEL=VALUE]... -EINVAL and err when it is none. */
+int reference_parse(struct reference *ret, const char *text, struct error *err) _must_check_;
+void reference_deinit(struct reference *r);
+#define _reference_ _cleanup_(reference_deinit)
+
+/* ---- chain.c: an image and all that it depends on -------------------------------------------------- */
+
+/* One image to be laid down, after those before it. The same image may be there more than once. */
+struct chain_link {
+	char id[STORE_ID_TEXT];
+	struct appc_image *image;
+	size_t parent; /* the link that depends on this one; its own index for the last, the image itself */
+};
+
+struct chain {
+	struct chain_link *links;
+	size_t n;
+};
+
+int chain_resolve(struct chain *ret, const struct images *im, const char *id, struct error *err) _must_check_;
+void chain_deinit(struct chain *c);
+#define _chain_ _cleanup_(chain_deinit)
+
+/* Is one volume, that of the image, all there is to it? */
+bool chain_is_simple(const struct appc_image *image);
+
+/* "chain." and a digest of the links and how they depend. Needs MOSAIC_NAME_MAX + 1. */
+void chain_volume_name(char *dst, const struct chain *c);
+
+/* ---- lay.c: one tree over another ------------------------------------------------------------------ */
+
+struct lay {
+	int src, dst;
+	const struct appc_strings *const *whitelists; /* sorted; each must have a path for it to be laid down */
+	size_t n_whitelists;
+	const char *implied; /* directories of src whose attributes nobody chose, as in struct unpacked */
+	size_t implied_len;
+};
+
+/* Lays what is in src over dst by the rules of appc (spec/aci.md, "dependency matching" and the path
+ * white list): what comes later wins, a link is replaced and not followed, directories merge. */
+int lay_tree(const struct lay *l, struct error *err) _must_check_;
+
+/* ---- import.c --------------------------------------------------------------------------------------- */
+
+/* Makes the volume of an image that is in the store once more from its archive, when it is missing. */
+int images_restore(const struct images *im, const char *id, struct error *err) _must_check_;
+
+/* "a; b; and 3 more": the errors of faults as one sentence. Returns -EBADMSG. */
+int images_faults_error(const struct appc_faults *faults, const char *what, struct error *err);

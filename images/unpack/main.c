@@ -1,0 +1,97 @@
+/* carob-unpack: see unpack.h. */
+#include <fcntl.h>
+#include <iconv.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "images/unpack/confine.h"
+#include "images/unpack/decompress.h"
+#include "images/unpack/reader.h"
+#include "images/unpack/unpack.h"
+
+static ssize_t read_stdin(_unused_ void *arg, void *buf, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = read(STDIN_FILENO, buf, size);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static const struct reader_source standard_input = { .read = read_stdin };
+
+static int extract(struct report *report, struct error *err)
+{
+	return reader_run(&standard_input, UNPACK_TREE_FD, report, err);
+}
+
+static int check(struct report *report, struct error *err)
+{
+	return reader_run(&standard_input, -1, report, err);
+}
+
+static int decompress(struct report *report, struct error *err)
+{
+	int r = decompress_run(STDIN_FILENO, STDOUT_FILENO, err);
+
+	return r < 0 ? r : report_add(report, UNPACK_DONE, "", "", 0, 0);
+}
+
+static const struct mode {
+	const char *option;
+	struct confinement confinement;
+	int (*run)(struct report *report, struct error *err);
+} modes[] = {
+	{ "--decompress", { .keep_fds = 1 << 0 | 1 << 1 | 1 << UNPACK_REPORT_FD }, decompress },
+	{ "--extract", { .keep_fds = 1 << 0 | 1 << UNPACK_TREE_FD | 1 << UNPACK_REPORT_FD, .tree = true }, extract },
+	{ "--check", { .keep_fds = 1 << 0 | 1 << UNPACK_REPORT_FD }, check },
+};
+
+/* The C library opens a file of its own when it first converts between character sets; later it could not. */
+static void prepare_conversion(void)
+{
+	iconv_t cd = iconv_open("ANSI_X3.4-1968", "UTF-8");
+
+	if (cd != (iconv_t)-1)
+		iconv_close(cd);
+}
+
+static int add_failure(struct report *report, const struct error *err, int code)
+{
+	char text[1024];
+
+	error_format(err, text, sizeof(text));
+	return report_add(report, UNPACK_FAILURE, "", text, strlen(text), (uint64_t)-code);
+}
+
+static int run(const struct mode *mode)
+{
+	_report_ struct report report = REPORT_INIT;
+	struct error err = { 0 };
+	int r;
+
+	umask(0); /* files are made with their mode */
+	r = confine(&mode->confinement, &err);
+	if (r == 0)
+		r = mode->run(&report, &err);
+	if (r < 0) {
+		if (!err.code)
+			error_set(&err, r, r == -EBADMSG ? "the archive is no image." : "cannot unpack");
+		r = add_failure(&report, &err, r);
+	}
+	/* the other side may be waiting to send more */
+	close(STDIN_FILENO);
+	return r == 0 && report_send(&report, UNPACK_REPORT_FD) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	prepare_conversion();
+	for (size_t i = 0; argc == 2 && i < ARRAY_SIZE(modes); i++)
+		if (str_eq(argv[1], modes[i].option))
+			/* at once: what libraries do at the end of a program is not on the list of calls */
+			syscall(SYS_exit_group, run(&modes[i]));
+	dprintf(STDERR_FILENO, "carob-unpack is started by carob when it imports an image.\n");
+	return EXIT_FAILURE;
+}

@@ -1,0 +1,19 @@
+#pragma once
+/*
+ * A tar stream read to its end: libarchive makes members of the bytes, layout.c judges them, tree.c
+ * makes them files. Where the bytes come from and where the tree is are the caller's matter, so this
+ * also runs on a fuzzer's bytes.
+ */
+#include "base/base.h"
+#include "images/unpack/report.h"
+
+/* Reads some bytes: their number, 0 at the end, or a negative errno. */
+struct reader_source {
+	ssize_t (*read)(void *arg, void *buf, size_t size);
+	void *arg;
+};
+
+/* root: the empty directory to fill, or -1 to look only. What is wrong with the archive becomes
+ * records of report, the manifest one as well. 0 when all was read, faults or not; a negative errno
+ * and err when that could not be (no memory, disk full); -EBADMSG when a fault ended it early. */
+int reader_run(const struct reader_source *source, int root, struct report *report, struct error *err) _must_check_;

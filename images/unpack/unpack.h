@@ -1,0 +1,43 @@
+#pragma once
+/*
+ * carob-unpack: the only program of ours that reads what is inside an image archive.
+ *
+ *	carob-unpack --decompress	stdin: the archive, stdout: the plain tar stream
+ *	carob-unpack --extract		stdin: the tar stream, descriptor 3: the empty directory to fill
+ *	carob-unpack --check		stdin: the tar stream; nothing is written anywhere
+ *
+ * Before the first byte is read the program has shut itself in (confine.c): no descriptor but these, no network,
+ * no file tree but the directory, no capability but those that owners, modes and device nodes
+ * need, and a list of system calls that has no way back. When any of that fails, nothing is read.
+ *
+ * What it has to say it writes to descriptor 4, as records, once it has read all it is going
+ * to read and closed stdin: so the other side first sends everything or gets EPIPE, then reads the
+ * records to their end. The last record of every run is UNPACK_DONE or UNPACK_FAILURE; without one
+ * of them the program was killed. The exit status only says whether the records were sent. The reader of the records trusts none of it beyond its form.
+ */
+#include <stdint.h>
+
+enum { UNPACK_TREE_FD = 3, UNPACK_REPORT_FD = 4 };
+
+enum unpack_kind {
+	UNPACK_FAULT = 1, /* a rule of image archives that the member path breaks: text */
+	UNPACK_WARNING,	  /* something that is not kept: text */
+	UNPACK_MANIFEST,  /* text: the manifest, byte for byte */
+	UNPACK_IMPLIED,	  /* path: a directory that is in the archive only by what is in it */
+	UNPACK_DONE,	  /* the whole stream was read; value: bytes of all regular files */
+	UNPACK_FAILURE,	  /* text: why it could not go on, value: errno */
+};
+
+/* A record: this header, then path_len bytes of path and text_len bytes of text. */
+struct unpack_record {
+	uint32_t kind;
+	uint32_t path_len;
+	uint32_t text_len;
+	uint32_t reserved; /* 0 */
+	uint64_t value;
+};
+
+enum {
+	UNPACK_FAULTS_MAX = 64,		   /* after so many faults it reads no further */
+	UNPACK_REPORT_BYTES = 24 << 20, /* all records together */
+};

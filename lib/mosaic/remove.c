@@ -1,0 +1,193 @@
+/*
+ * Removing volumes. A volume disappears at once, by a rename into staging, and is then taken apart;
+ * who dies in between leaves it to mosaic_collect(). On a file system without a free block the
+ * rename may fail; then the volume's mark goes first, in place, which makes it no volume any more.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/base.h"
+#include "mosaic/driver.h"
+
+/* Takes "volumes" or "staging" /name apart, driver first. */
+static int take_apart(struct mosaic *m, const char *where, const char *name, struct error *err)
+{
+	_close_ int parent = openat(m->dirfd, where, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_close_ int fd = -1;
+	int r = 0;
+
+	if (parent < 0)
+		return error_set(err, -errno, "cannot open %s/%s", m->location, where);
+	if (m->driver->drop) {
+		fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
+			return error_set(err, -errno, "cannot open %s/%s/%s", m->location, where, name);
+		r = fd >= 0 ? m->driver->drop(m, fd, err) : 0;
+	}
+	if (r == 0) {
+		r = path_remove_tree(parent, name);
+		if (r < 0)
+			error_set(err, r, "cannot remove %s/%s/%s", m->location, where, name);
+	}
+	return r;
+}
+
+void mosaic_discard(struct mosaic *m, struct mosaic_staged *s)
+{
+	if (s->lock_fd < 0)
+		return;
+	(void)!take_apart(m, "staging", s->name, NULL); /* what stays is collected later */
+	close(take_fd(&s->lock_fd));
+}
+
+void volume_remove_unfinished(struct mosaic *m, const char *name)
+{
+	(void)!take_apart(m, "volumes", name, NULL);
+}
+
+struct search {
+	struct mosaic *m;
+	const char *parent;
+	char child[MOSAIC_NAME_MAX + 1];
+};
+
+static int is_child(int dirfd, const char *name, void *arg)
+{
+	struct search *s = arg;
+	char parent[MOSAIC_NAME_MAX + 1];
+
+	(void)dirfd;
+	if (volume_find(s->m, name, parent) != VOLUME_CLONE || !str_eq(parent, s->parent))
+		return 0;
+	snprintf(s->child, sizeof(s->child), "%s", name);
+	return 1;
+}
+
+static int refuse_parent(struct mosaic *m, const char *name, struct error *err)
+{
+	struct search s = { .m = m, .parent = name };
+	_close_ int dir = openat(m->dirfd, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = dir < 0 ? -errno : dir_each(dir, is_child, &s);
+
+	if (r == 1)
+		return error_set(err, -EBUSY, "volume %s is needed by its clone %s.", name, s.child);
+	return r < 0 ? error_set(err, r, "cannot list %s/volumes", m->location) : 0;
+}
+
+/* Without needing a block: the directory of the volume has room for a name as long as the old one. */
+static int unmark(struct mosaic *m, const char *volume, struct error *err)
+{
+	static const char *const marks[] = { "parent", "tree", "data" };
+	_close_ int fd = openat(m->dirfd, volume, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(err, -errno, "cannot open %s", volume);
+	/* a maker that waits for this lock finds the directory gone */
+	if (flock(fd, LOCK_EX) < 0)
+		return error_set(err, -errno, "cannot lock %s", volume);
+	if (unlinkat(fd, marks[0], 0) < 0 && errno != ENOENT)
+		return error_set(err, -errno, "cannot unmark %s", volume);
+	for (size_t i = 1; i < ARRAY_SIZE(marks); i++)
+		if (renameat(fd, marks[i], fd, "gone") < 0 && errno != ENOENT)
+			return error_set(err, -errno, "cannot unmark %s", volume);
+	return 0;
+}
+
+/* In place, for want of room to move it. */
+static int drop_here(struct mosaic *m, const char *volume, const char *name, struct error *err)
+{
+	int r = unmark(m, volume, err);
+
+	return r < 0 ? r : take_apart(m, "volumes", name, err);
+}
+
+int mosaic_drop(struct mosaic *m, const char *name, struct error *err)
+{
+	char volume[VOLUME_PATH], gone[VOLUME_PATH], unique[UUID_TEXT];
+	bool may_be_parent;
+	int r;
+
+	r = volume_check_name(name, err);
+	if (r < 0)
+		return r;
+	may_be_parent = volume_find(m, name, NULL) == VOLUME_TREE;
+	r = may_be_parent ? refuse_parent(m, name, err) : 0;
+	if (r < 0)
+		return r;
+	r = uuid_new(unique);
+	if (r < 0)
+		return error_set(err, r, "cannot make a random name");
+	volume_path(volume, name, NULL);
+	staging_path(gone, unique);
+	if (renameat(m->dirfd, volume, m->dirfd, gone) < 0) {
+		if (errno == ENOENT)
+			return 0;
+		if (errno == ENOSPC || errno == EDQUOT)
+			return drop_here(m, volume, name, err);
+		return error_set(err, -errno, "cannot move volume %s away", name);
+	}
+	/* A clone made meanwhile either is seen here, or finds its parent gone and gives up. */
+	r = may_be_parent ? refuse_parent(m, name, err) : 0;
+	if (r == 0)
+		return take_apart(m, "staging", unique, err);
+	if (renameat(m->dirfd, gone, m->dirfd, volume) < 0)
+		return error_set(err, -errno, "cannot move volume %s back from %s", name, gone);
+	return r;
+}
+
+struct collection {
+	struct mosaic *m;
+	bool volumes; /* take what is no volume; otherwise everything */
+	unsigned n;
+	struct error *err;
+};
+
+/* A maker that waits for the lock finds the directory gone afterwards (stage.c). */
+static int collect_entry(int dirfd, const char *name, void *arg)
+{
+	struct collection *c = arg;
+	_close_ int fd = -1;
+	int r;
+
+	if (strlen(name) > MOSAIC_NAME_MAX)
+		return 0;
+	if (c->volumes && volume_find(c->m, name, NULL) != VOLUME_NONE)
+		return 0;
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && (c->volumes || errno == ENOENT))
+		return 0;
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return 0;
+	if (c->volumes && volume_find(c->m, name, NULL) != VOLUME_NONE)
+		return 0; /* it was finished before we had the lock */
+	r = take_apart(c->m, c->volumes ? "volumes" : "staging", name, c->err);
+	if (r == 0)
+		c->n++;
+	return r;
+}
+
+static int collect(struct collection *c, const char *where)
+{
+	_close_ int dir = openat(c->m->dirfd, where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct error *err = c->err;
+
+	if (dir < 0)
+		return error_set(err, -errno, "cannot open %s/%s", c->m->location, where);
+	return dir_each(dir, collect_entry, c);
+}
+
+int mosaic_collect(struct mosaic *m, unsigned *ret_n, struct error *err)
+{
+	struct collection c = { .m = m, .err = err };
+	int r = collect(&c, "staging");
+
+	c.volumes = true;
+	if (r == 0)
+		r = collect(&c, "volumes");
+	if (r < 0)
+		return error_context(err, r, "collect", m->location);
+	*ret_n = c.n;
+	return 0;
+}

@@ -1,0 +1,165 @@
+/*
+ * Volumes come into being in LOCATION/staging and get their name by one rename, so that nobody ever
+ * meets half of one. The maker holds a flock on the staged directory; a collector that gets the
+ * lock knows that the maker is dead. Between mkdir and flock the collector may be faster: then the
+ * directory is gone and the maker takes another name.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/base.h"
+#include "mosaic/driver.h"
+
+enum { NOREPLACE = 1 }; /* RENAME_NOREPLACE, which only newer C libraries declare */
+
+int volume_mkdir(int dirfd, const char *name, mode_t mode)
+{
+	mode_t umask_before = umask(0);
+	int r = mkdirat(dirfd, name, mode) < 0 ? -errno : 0;
+
+	umask(umask_before);
+	if (r == 0 && mode & (S_ISUID | S_ISGID)) /* mkdir does not take these */
+		r = fchmodat(dirfd, name, mode, 0) < 0 ? -errno : 0;
+	return r;
+}
+
+/* A locked directory; -EAGAIN when a collector took it first. */
+static int make_locked(struct mosaic *m, const char *path)
+{
+	_close_ int fd = -1;
+	struct stat st;
+	int r;
+
+	r = volume_mkdir(m->dirfd, path, 0700);
+	if (r < 0)
+		return r;
+	fd = openat(m->dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -EAGAIN : -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return st.st_nlink == 0 ? -EAGAIN : take_fd(&fd);
+}
+
+int volume_begin(struct mosaic *m, struct mosaic_staged *ret, struct error *err)
+{
+	struct mosaic_staged s = { .lock_fd = -1 };
+	char path[VOLUME_PATH];
+	int r;
+
+	do {
+		r = uuid_new(s.name);
+		if (r < 0)
+			return error_set(err, r, "cannot make a random name");
+		staging_path(path, s.name);
+		r = make_locked(m, path);
+	} while (r == -EAGAIN || r == -EEXIST);
+	if (r < 0)
+		return error_set(err, r, "cannot make a directory in %s/staging", m->location);
+	s.lock_fd = r;
+	*ret = s;
+	return 0;
+}
+
+int volume_finish(struct mosaic *m, struct mosaic_staged *s, const char *name, struct error *err)
+{
+	char from[VOLUME_PATH], to[VOLUME_PATH];
+
+	staging_path(from, s->name);
+	volume_path(to, name, NULL);
+	if (syscall(SYS_renameat2, m->dirfd, from, m->dirfd, to, NOREPLACE) < 0) {
+		if (errno == EEXIST)
+			return MOSAIC_EXISTS;
+		return error_set(err, -errno, "cannot give volume %s its name", name);
+	}
+	close(take_fd(&s->lock_fd));
+	return 0;
+}
+
+int mosaic_stage(struct mosaic *m, struct mosaic_staged *ret, int *ret_fd, struct error *err)
+{
+	struct mosaic_staged s = { .lock_fd = -1 };
+	int fd = -1, r;
+
+	r = volume_begin(m, &s, err);
+	if (r < 0)
+		return r;
+	if (m->driver->stage) {
+		r = m->driver->stage(m, s.lock_fd, err);
+	} else {
+		r = volume_mkdir(s.lock_fd, "tree", 0755);
+		if (r < 0)
+			error_set(err, r, "cannot make a directory in %s/staging", m->location);
+	}
+	if (r == 0) {
+		fd = openat(s.lock_fd, "tree", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			r = error_set(err, -errno, "cannot open a staged directory");
+	}
+	if (r < 0) {
+		mosaic_discard(m, &s);
+		return r;
+	}
+	*ret = s;
+	*ret_fd = fd;
+	return 0;
+}
+
+static int sync_volumes(struct mosaic *m, struct error *err)
+{
+	_close_ int dir = openat(m->dirfd, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = dir < 0 ? -errno : sync_dir(dir);
+
+	return r < 0 ? error_set(err, r, "cannot sync %s/volumes", m->location) : 0;
+}
+
+int mosaic_commit(struct mosaic *m, struct mosaic_staged *s, const char *name, struct error *err)
+{
+	int r = volume_check_name(name, err);
+
+	if (r < 0)
+		return r;
+	if (volume_find(m, name, NULL) > 0) { /* saves the sync; the rename decides */
+		mosaic_discard(m, s);
+		return MOSAIC_EXISTS;
+	}
+	r = m->driver->commit ? m->driver->commit(m, s->lock_fd, err) : 0;
+	if (r < 0)
+		return r;
+	if (syncfs(s->lock_fd) < 0)
+		return error_set(err, -errno, "cannot sync the file system of %s", m->location);
+	r = volume_finish(m, s, name, err);
+	if (r == MOSAIC_EXISTS)
+		mosaic_discard(m, s);
+	return r == 0 ? sync_volumes(m, err) : r;
+}
+
+int mosaic_create(struct mosaic *m, const char *name, struct error *err)
+{
+	struct mosaic_staged s = { .lock_fd = -1 };
+	int r = volume_check_name(name, err);
+
+	if (r == 0)
+		r = volume_begin(m, &s, err);
+	if (r < 0)
+		return r;
+	r = m->driver->create(m, s.lock_fd, err);
+	if (r == 0 && syncfs(s.lock_fd) < 0)
+		r = error_set(err, -errno, "cannot sync the file system of %s", m->location);
+	if (r == 0)
+		r = volume_finish(m, &s, name, err);
+	if (r == MOSAIC_EXISTS)
+		r = error_set(err, -EEXIST, "there is a volume %s already.", name);
+	mosaic_discard(m, &s);
+	return r == 0 ? sync_volumes(m, err) : r;
+}
+
+int mosaic_sync(struct mosaic *m, struct error *err)
+{
+	return syncfs(m->dirfd) < 0 ? error_set(err, -errno, "cannot sync the file system of %s", m->location) : 0;
+}

@@ -1,0 +1,1 @@
+#include "this/is/not/looked/at.h"

@@ -1,0 +1,1 @@
+#include "base/missing.h" /* EXPECT(No such file) */

@@ -1,0 +1,5 @@
+static void retry(void)
+{
+again:
+	goto again; /* EXPECT */ /* lint: goto retry */
+}

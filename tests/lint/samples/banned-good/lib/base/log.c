@@ -1,0 +1,4 @@
+static void log_write(const char *line)
+{
+	fputs(line, stderr);
+}

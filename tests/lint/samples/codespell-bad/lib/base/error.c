@@ -1,0 +1,1 @@
+int error_occured; /* EXPECT */

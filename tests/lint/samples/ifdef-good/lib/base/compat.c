@@ -1,0 +1,2 @@
+#if __GLIBC__ > 2
+#endif

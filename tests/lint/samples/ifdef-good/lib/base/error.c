@@ -1,0 +1,5 @@
+/*
+#if 0
+*/
+#include "error.h"
+#define IF if

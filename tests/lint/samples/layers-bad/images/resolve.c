@@ -1,0 +1,1 @@
+#include "stage1/stage1.h" /* EXPECT(images may not include stage1) */

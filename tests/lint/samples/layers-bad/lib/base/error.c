@@ -1,0 +1,1 @@
+#include "kernel/kernel.h" /* EXPECT(lib/base may not include lib/kernel) */

@@ -1,0 +1,1 @@
+#pragma once /* EXPECT(no row in the table) */

@@ -1,0 +1,3 @@
+#include "base/base.h"
+#include "kernel/kernel.h"
+#include "unpack.h"

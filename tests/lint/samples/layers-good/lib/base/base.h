@@ -1,0 +1,3 @@
+#pragma once
+#include "error.h"
+#include "base/log.h"

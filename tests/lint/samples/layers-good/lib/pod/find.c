@@ -1,0 +1,3 @@
+#include "appc/appc.h"
+#include "lib/base/base.h"
+#include "pod/pod.h"

@@ -1,0 +1,3 @@
+#include "stage1.h"
+#include "stage3/launch.h"
+#include "store/store.h"

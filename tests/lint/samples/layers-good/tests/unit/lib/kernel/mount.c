@@ -1,0 +1,3 @@
+#include "kernel/mount.h"
+#include "base/error.h"
+#include "tests/unit/harness.h"

@@ -1,0 +1,4 @@
+static int f(void)
+{
+	return symlink("/x", "/y"); /* EXPECT */
+}

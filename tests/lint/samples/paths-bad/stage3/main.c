@@ -1,0 +1,4 @@
+static int f(void)
+{
+	return open("/x", O_RDONLY); /* EXPECT */
+}

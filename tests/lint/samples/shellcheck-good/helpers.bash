@@ -1,0 +1,5 @@
+# shellcheck shell=bash
+carob() {
+	command carob "$@"
+}
+state=unused

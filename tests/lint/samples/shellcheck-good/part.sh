@@ -1,0 +1,3 @@
+# shellcheck shell=sh
+# Read by script, which has set $state.
+used_by_script=$state/x
