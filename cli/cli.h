@@ -21,12 +21,18 @@ struct cli {
 	bool debug;
 };
 
+/* A table of options as a verb shows it. */
+struct cli_table {
+	const struct cli_option *options; /* NULL behind the last one */
+	const char *title;		  /* NULL: "Options" */
+};
+
 struct cli_verb {
 	const char *name;
 	const char *operands; /* "POD..."; NULL: none */
 	const char *summary;  /* one line, no full stop */
 	const char *prose;    /* more for --help; or NULL */
-	const struct cli_option *tables[4]; /* the option tables that it reads, NULL behind the last */
+	struct cli_table tables[5];	    /* the options that it reads */
 	enum cli_complete complete;	    /* what its operands are */
 	bool starts;			    /* own failures are 125: all other codes are the app's */
 	int (*run)(const struct cli *cli, struct cli_args *args, struct error *err);

@@ -28,8 +28,8 @@ static int options_arm(struct buf *b, const struct cli_verb *verb, const char *w
 {
 	int r = buf_addf(b, "\t'%s') echo '--help", words);
 
-	for (size_t i = 0; r == 0 && verb->tables[i]; i++)
-		r = add_names(b, verb->tables[i]);
+	for (size_t i = 0; r == 0 && verb->tables[i].options; i++)
+		r = add_names(b, verb->tables[i].options);
 	return r < 0 ? r : buf_addf(b, "' ;;\n");
 }
 
@@ -57,8 +57,8 @@ static int values_arm(struct buf *b, const struct cli_verb *verb, const char *wo
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && verb->tables[i]; i++)
-		r = values_of(b, words, verb->tables[i]);
+	for (size_t i = 0; r == 0 && verb->tables[i].options; i++)
+		r = values_of(b, words, verb->tables[i].options);
 	return r;
 }
 

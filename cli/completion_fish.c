@@ -72,8 +72,8 @@ static int verb_lines(struct buf *b, const struct cli_verb *verb, const char *wo
 
 	for (const struct cli_verb *const *v = verb->verbs; r == 0 && v && *v; v++)
 		r = add_verb_name(b, words, *v);
-	for (size_t i = 0; r == 0 && verb->tables[i]; i++)
-		r = add_options(b, words, verb->tables[i]);
+	for (size_t i = 0; r == 0 && verb->tables[i].options; i++)
+		r = add_options(b, words, verb->tables[i].options);
 	if (r == 0 && (verb->complete == CLI_COMPLETE_FILE || verb->complete == CLI_COMPLETE_IMAGE))
 		r = buf_addf(b, "complete -c carob -n '__carob_is \"%s\"' -F\n", words);
 	if (r == 0 && action(verb->complete))

@@ -84,8 +84,8 @@ static int verb_function(struct buf *b, const struct cli_verb *verb, _unused_ co
 	}
 	if (r == 0)
 		r = buf_addf(b, "\t_arguments -s -S \\\n\t\t'--help[tell about this command]'");
-	for (size_t i = 0; r == 0 && verb->tables[i]; i++)
-		r = add_options(b, verb->tables[i]);
+	for (size_t i = 0; r == 0 && verb->tables[i].options; i++)
+		r = add_options(b, verb->tables[i].options);
 	if (r == 0 && verb->complete != CLI_COMPLETE_NONE)
 		r = buf_addf(b, " \\\n\t\t'*:operand:%s'", action(verb->complete));
 	return r < 0 ? r : buf_addf(b, "\n}\n\n");

@@ -159,8 +159,10 @@ static int enter(const struct cli *cli, const struct enter_options *o, const cha
 	if (!params)
 		return error_set(err, -EINVAL, "the command and its environment have to be UTF-8.");
 	r = pod_api_call(sock, "exec", params, terminal ? NULL : stdio, &reply, err);
-	if (r < 0)
-		return error_context(err, r, "enter", word);
+	if (r < 0) {
+		error_context(err, r, "enter", word);
+		return r == -ENOENT ? CLI_NOT_FOUND : r == -EACCES ? CLI_NOT_EXECUTABLE : r;
+	}
 	e.sock = sock;
 	e.id = json_integer_value(json_object_get(reply.json, "id"));
 	if (terminal && reply.fd < 0)
@@ -194,7 +196,7 @@ const struct cli_verb verb_enter = {
 	.operands = "POD [COMMAND [ARG]...]",
 	.summary = "Run a command inside a running app, confined as the app is",
 	.prose = "Without COMMAND: /bin/sh. Options stand before COMMAND.",
-	.tables = { enter_options },
+	.tables = { { enter_options } },
 	.complete = CLI_COMPLETE_POD,
 	.starts = true,
 	.run = enter_run,

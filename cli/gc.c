@@ -298,6 +298,6 @@ static int gc_run(const struct cli *cli, struct cli_args *args, struct error *er
 const struct cli_verb verb_gc = {
 	.name = "gc",
 	.summary = "Remove pods that ended some time ago, and what crashes left",
-	.tables = { gc_options },
+	.tables = { { gc_options } },
 	.run = gc_run,
 };

@@ -107,16 +107,17 @@ int cli_help_verb(const struct cli_verb *verb, char **ret)
 	if (verb->verbs)
 		r = buf_addf(&b, "usage: carob %s COMMAND ...\n\n%s.\n\nCommands:\n", words, verb->summary);
 	else
-		r = buf_addf(&b, "usage: carob %s%s%s%s\n\n%s.\n", words, verb->tables[0] ? " [OPTION]..." : "",
+		r = buf_addf(&b, "usage: carob %s%s%s%s\n\n%s.\n", words, verb->tables[0].options ? " [OPTION]..." : "",
 			     verb->operands ? " " : "", verb->operands ? verb->operands : "", verb->summary);
 	if (r == 0 && verb->verbs)
 		r = add_verbs(&b, verb->verbs);
 	if (r == 0 && verb->prose)
 		r = buf_addf(&b, "\n%s\n", verb->prose);
-	if (r == 0 && verb->tables[0])
-		r = buf_addf(&b, "\nOptions:\n");
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(verb->tables) && verb->tables[i]; i++)
-		r = add_options(&b, verb->tables[i]);
+	for (size_t i = 0; r == 0 && verb->tables[i].options; i++) {
+		r = buf_addf(&b, "\n%s:\n", verb->tables[i].title ? verb->tables[i].title : "Options");
+		if (r == 0)
+			r = add_options(&b, verb->tables[i].options);
+	}
 	if (r == 0)
 		*ret = buf_take(&b);
 	return r < 0 ? r : *ret ? 0 : -ENOMEM;

@@ -23,6 +23,7 @@ static int build_run(const struct cli *cli, struct cli_args *args, struct error 
 	struct cli_set set = { build_options, &o };
 	const struct images im = { .libexec = cli->libexec };
 	struct images_progress report;
+	struct images_recipe recipe;
 	struct progress bar;
 	char id[STORE_ID_TEXT];
 	int r = cli_parse(&set, 1, args, err);
@@ -36,7 +37,12 @@ static int build_run(const struct cli *cli, struct cli_args *args, struct error 
 	if (r != 0)
 		return r;
 	report = progress_begin(&bar);
-	r = images_build(&im, o.rootfs, o.manifest, args->argv[0], o.compression, o.overwrite, id, &report, err);
+	recipe = (struct images_recipe){ .rootfs = o.rootfs,
+					 .manifest = o.manifest,
+					 .out = args->argv[0],
+					 .compression = o.compression,
+					 .overwrite = o.overwrite };
+	r = images_build(&im, &recipe, id, &report, err);
 	progress_end(&bar);
 	return r ? r : cli_print(err, "%s\n", id);
 }
@@ -45,7 +51,7 @@ const struct cli_verb verb_image_build = {
 	.name = "build",
 	.operands = "FILE.aci",
 	.summary = "Make an image archive from a directory and a manifest, and print its ID",
-	.tables = { build_options },
+	.tables = { { build_options } },
 	.complete = CLI_COMPLETE_FILE,
 	.run = build_run,
 };

@@ -78,7 +78,7 @@ const struct cli_verb verb_image_export = {
 	.name = "export",
 	.operands = "IMAGE FILE",
 	.summary = "Write an image's archive, as it came, into a file (- for standard output)",
-	.tables = { export_options },
+	.tables = { { export_options } },
 	.complete = CLI_COMPLETE_IMAGE,
 	.run = export_run,
 };

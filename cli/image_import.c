@@ -55,7 +55,7 @@ const struct cli_verb verb_image_import = {
 	.name = "import",
 	.operands = "FILE...",
 	.summary = "Bring image archives or image directories into the store and print their IDs",
-	.tables = { import_options },
+	.tables = { { import_options } },
 	.complete = CLI_COMPLETE_FILE,
 	.run = import_run,
 };

@@ -68,6 +68,6 @@ static int list_run(const struct cli *cli, struct cli_args *args, struct error *
 const struct cli_verb verb_image_list = {
 	.name = "list",
 	.summary = "List the images of the store, the newest first",
-	.tables = { list_options },
+	.tables = { { list_options } },
 	.run = list_run,
 };

@@ -45,7 +45,7 @@ const struct cli_verb verb_image_rm = {
 	.name = "rm",
 	.operands = "IMAGE...",
 	.summary = "Remove images from the store",
-	.tables = { rm_options },
+	.tables = { { rm_options } },
 	.complete = CLI_COMPLETE_IMAGE,
 	.run = rm_run,
 };

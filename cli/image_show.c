@@ -121,7 +121,7 @@ const struct cli_verb verb_image_show = {
 	.name = "show",
 	.operands = "IMAGE",
 	.summary = "Tell what is known of an image",
-	.tables = { show_options },
+	.tables = { { show_options } },
 	.complete = CLI_COMPLETE_IMAGE,
 	.run = show_run,
 };

@@ -280,6 +280,6 @@ static int info_run(const struct cli *cli, struct cli_args *args, struct error *
 const struct cli_verb verb_info = {
 	.name = "info",
 	.summary = "Tell what this host can and cannot do for pods",
-	.tables = { info_options },
+	.tables = { { info_options } },
 	.run = info_run,
 };

@@ -83,7 +83,7 @@ const struct cli_verb verb_kill = {
 	.name = "kill",
 	.operands = "POD...",
 	.summary = "Send a signal to the apps of pods",
-	.tables = { kill_options },
+	.tables = { { kill_options } },
 	.complete = CLI_COMPLETE_POD,
 	.run = kill_run,
 };

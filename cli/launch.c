@@ -229,12 +229,12 @@ int launch_foreground(struct launch *l, struct error *err)
 	return r ? r : call_execute(&c, l, -1, err);
 }
 
-/* In the child: the descriptors 0 to 2 of a process that nobody talks to. */
+/* In the child: the descriptors 0 to 2 of a process that nobody talks to; no directory is kept busy. */
 static int detach(void)
 {
 	_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (null < 0 || setsid() < 0)
+	if (null < 0 || setsid() < 0 || chdir("/") < 0)
 		return -errno;
 	for (int i = 0; i < 3; i++)
 		if (dup2(null, i) < 0)

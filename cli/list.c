@@ -105,6 +105,6 @@ static int list_run(const struct cli *cli, struct cli_args *args, struct error *
 const struct cli_verb verb_list = {
 	.name = "list",
 	.summary = "List pods",
-	.tables = { list_options },
+	.tables = { { list_options } },
 	.run = list_run,
 };

@@ -145,7 +145,7 @@ const struct cli_verb verb_logs = {
 	.name = "logs",
 	.operands = "POD",
 	.summary = "Print what the apps of a pod have written",
-	.tables = { logs_options },
+	.tables = { { logs_options } },
 	.complete = CLI_COMPLETE_POD,
 	.run = logs_run,
 };

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "cli/cli.h"
@@ -30,10 +31,29 @@ static int open_standard_descriptors(void)
 	return 0;
 }
 
+/* A start needs some dozens of descriptors. Where the caller has fewer but may have more, a pod would
+ * fail half-way, and its undoing too. */
+static int raise_descriptors(void)
+{
+	enum { ENOUGH = 1024 };
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	if (limit.rlim_cur >= ENOUGH || limit.rlim_cur == limit.rlim_max)
+		return 0;
+	limit.rlim_cur = limit.rlim_max < ENOUGH ? limit.rlim_max : ENOUGH;
+	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+}
+
 static int set_up(void)
 {
+	int r = raise_descriptors();
+
 	sigset_t none;
 
+	if (r < 0)
+		return r;
 	umask(022);
 	sigemptyset(&none);
 	/* with SIGCHLD ignored the kernel would reap our helpers before we see how they ended */

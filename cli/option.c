@@ -31,6 +31,7 @@ int cli_duration(const char *s, uint64_t *ret)
 		char unit;
 		uint64_t seconds;
 	} units[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 }, { '\0', 1 } };
+	bool bare = s[strspn(s, "0123456789")] == '\0'; /* a number alone is seconds */
 	uint64_t total = 0;
 	size_t u = 0;
 
@@ -47,7 +48,7 @@ int cli_duration(const char *s, uint64_t *ret)
 				return -ERANGE;
 		while (u < ARRAY_SIZE(units) && units[u].unit != *s)
 			u++;
-		if (u == ARRAY_SIZE(units))
+		if (u == ARRAY_SIZE(units) || (!*s && !bare))
 			return -EINVAL; /* no unit, or a larger one behind a smaller */
 		if (__builtin_mul_overflow(value, units[u].seconds, &value) ||
 		    __builtin_add_overflow(total, value, &total))
@@ -62,9 +63,9 @@ int cli_duration(const char *s, uint64_t *ret)
 
 static bool choice_has(const char *choices, const char *word)
 {
-	size_t n = strlen(word);
+	size_t n = strcspn(word, "|");
 
-	for (const char *p = choices; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
+	for (const char *p = choices; p && !word[n]; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
 		if (n > 0 && strncmp(p, word, n) == 0 && (p[n] == '|' || p[n] == '\0'))
 			return true;
 	return false;

@@ -208,7 +208,7 @@ const struct cli_verb verb_ps = {
 	.name = "ps",
 	.operands = "POD",
 	.summary = "List the processes of a pod",
-	.tables = { ps_options },
+	.tables = { { ps_options } },
 	.complete = CLI_COMPLETE_POD,
 	.run = ps_run,
 };

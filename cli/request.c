@@ -58,6 +58,10 @@ const struct cli_option app_request_options[] = {
 	{ "seccomp", 0, "retain|remove:NAME,...", "system calls that alone are allowed, or that are not", CLI_STRING,
 	  APP(seccomp) },
 	{ "isolator", 0, "NAME=JSON", "any isolator, its value as in a manifest", CLI_LIST, APP(isolators) },
+	{ NULL },
+};
+
+const struct cli_option input_request_options[] = {
 	{ "interactive", 'i', NULL, "connect standard input, also where the default is none", CLI_FLAG,
 	  APP(input.interactive) },
 	{ "tty", 't', NULL, "give the app a terminal", CLI_FLAG, APP(input.tty) },
@@ -111,13 +115,14 @@ static int first_app(struct run_request *r, struct cli_args *args, bool starts, 
 	struct cli_set sets[] = {
 		{ pod_request_options, &r->pod },
 		{ app_request_options, app },
+		{ input_request_options, app },
 		{ start_request_options, &r->start },
 	};
 	int result;
 
 	if (!app)
 		return error_set(err, -ENOMEM, "command line");
-	result = cli_parse_leading(sets, starts ? 3 : 2, args, err);
+	result = cli_parse_leading(sets, starts ? 4 : 2, args, err);
 	if (result != 0)
 		return result;
 	if (!r->pod.manifest)
@@ -131,21 +136,21 @@ static int first_app(struct run_request *r, struct cli_args *args, bool starts, 
 	return 0;
 }
 
-static int next_app(struct run_request *r, struct cli_args *args, bool *more, struct error *err)
+static int next_app(struct run_request *r, struct cli_args *args, bool starts, bool *more, struct error *err)
 {
 	struct app_request *app = app_add(r);
-	struct cli_set set = { app_request_options, app };
+	struct cli_set sets[] = { { app_request_options, app }, { input_request_options, app } };
 	int result;
 
 	if (!app)
 		return error_set(err, -ENOMEM, "command line");
-	result = cli_parse_leading(&set, 1, args, err);
+	result = cli_parse_leading(sets, starts ? 2 : 1, args, err);
 	if (result == CLI_USAGE)
 		error_prefix(err, result, "app %zu (options of the pod stand before the first image)", r->n_apps);
 	return result ? result : app_operands(app, args, more, err);
 }
 
-static int check(const struct run_request *r, bool starts, struct error *err)
+static int check(const struct run_request *r, struct error *err)
 {
 	size_t connected = 0;
 
@@ -154,8 +159,6 @@ static int check(const struct run_request *r, bool starts, struct error *err)
 
 		if (in->tty && in->no_tty)
 			return usage(err, "--tty and --no-tty: give one or the other");
-		if (!starts && (in->tty || in->no_tty || in->interactive))
-			return usage(err, "--interactive, --tty and --no-tty are for `carob run-prepared`");
 		connected += in->interactive || in->tty;
 	}
 	if (connected > 1)
@@ -175,9 +178,9 @@ int run_request_parse(struct run_request *ret, struct cli_args *args, bool start
 	while (r == 0 && more) {
 		if (ret->n_apps == LIMIT_APPS)
 			return usage(err, "too many apps for one pod");
-		r = next_app(ret, args, &more, err);
+		r = next_app(ret, args, starts, &more, err);
 	}
-	return r ? r : check(ret, starts, err);
+	return r ? r : check(ret, err);
 }
 
 void run_request_deinit(struct run_request *r)

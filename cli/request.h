@@ -48,9 +48,10 @@ struct run_request {
 	size_t n_apps;
 };
 
-extern const struct cli_option pod_request_options[], app_request_options[], start_request_options[];
+extern const struct cli_option pod_request_options[], start_request_options[];
+extern const struct cli_option app_request_options[], input_request_options[]; /* both fill a struct app_request */
 
-/* Reads the whole command line. starts: `run`, which also has start_request_options. 0 or an exit
+/* Reads the whole command line. starts: `run`, which also has the options of start and input. 0 or an exit
  * code. ret is to be deinitialised in any case. */
 int run_request_parse(struct run_request *ret, struct cli_args *args, bool starts, struct error *err) _must_check_;
 void run_request_deinit(struct run_request *r);

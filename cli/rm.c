@@ -69,7 +69,7 @@ const struct cli_verb verb_rm = {
 	.name = "rm",
 	.operands = "POD...",
 	.summary = "Remove pods and all that they left",
-	.tables = { rm_options },
+	.tables = { { rm_options } },
 	.complete = CLI_COMPLETE_POD,
 	.run = rm_run,
 };

@@ -108,7 +108,7 @@ const struct cli_verb verb_status = {
 	.name = "status",
 	.operands = "POD",
 	.summary = "Tell everything about a pod",
-	.tables = { status_options },
+	.tables = { { status_options } },
 	.complete = CLI_COMPLETE_POD,
 	.run = status_run,
 };

@@ -52,7 +52,7 @@ const struct cli_verb verb_stop = {
 	.name = "stop",
 	.operands = "POD...",
 	.summary = "End pods: SIGTERM, then SIGKILL",
-	.tables = { stop_options },
+	.tables = { { stop_options } },
 	.complete = CLI_COMPLETE_POD,
 	.run = stop_run,
 };

@@ -78,7 +78,7 @@ const struct cli_verb verb_validate = {
 	.name = "validate",
 	.operands = "FILE...",
 	.summary = "Check images, image directories and manifests against the specification",
-	.tables = { validate_options },
+	.tables = { { validate_options } },
 	.complete = CLI_COMPLETE_FILE,
 	.run = validate_run,
 };

@@ -30,6 +30,6 @@ static int version_run(_unused_ const struct cli *cli, struct cli_args *args, st
 const struct cli_verb verb_version = {
 	.name = "version",
 	.summary = "Print the versions of carob and of the App Container specification",
-	.tables = { version_options },
+	.tables = { { version_options } },
 	.run = version_run,
 };

@@ -84,7 +84,7 @@ const struct cli_verb verb_wait = {
 	.name = "wait",
 	.operands = "POD",
 	.summary = "Wait until a pod has ended, and exit as it did",
-	.tables = { wait_options },
+	.tables = { { wait_options } },
 	.complete = CLI_COMPLETE_POD,
 	.run = wait_run,
 };

@@ -64,7 +64,8 @@ static int wanted_labels(const struct walk *w, const struct appc_dependency *d, 
 	return r;
 }
 
-static int find_image(const struct walk *w, const struct appc_dependency *d, char ret[STORE_ID_TEXT])
+static int find_image(const struct walk *w, const struct appc_dependency *d,
+		      char ret[STORE_ID_TEXT])
 {
 	_buf_ struct buf labels = BUF_INIT(LABELS_BYTES);
 	int r;
@@ -73,8 +74,10 @@ static int find_image(const struct walk *w, const struct appc_dependency *d, cha
 		return store_find_id(w->im->store, d->image_id, ret, w->err);
 	r = wanted_labels(w, d, &labels);
 	if (r < 0)
-		return error_set(w->err, r, "the labels of dependency %s take too much room", d->image_name);
-	return store_find_name(w->im->store, d->image_name, labels.data ? labels.data : "", ret, w->err);
+		return error_set(w->err, r, "the labels of dependency %s take too much room",
+				 d->image_name);
+	return store_find_name(w->im->store, d->image_name, labels.data ? labels.data : "", ret,
+			       w->err);
 }
 
 /* The dependency may say what it must be, beyond how it is found. */
@@ -85,15 +88,18 @@ static int check_image(const struct walk *w, const struct appc_dependency *d, co
 	int r;
 
 	if (!str_eq(image->name, d->image_name))
-		return error_set(w->err, -EBADMSG, "dependency %s has the name %s.", id, image->name);
-	if (!appc_image_has_labels(image, &d->labels))
-		return error_set(w->err, -EBADMSG, "dependency %s (%s) does not have the labels that are asked for.", id,
+		return error_set(w->err, -EBADMSG, "dependency %s has the name %s.", id,
 				 image->name);
+	if (!appc_image_has_labels(image, &d->labels))
+		return error_set(w->err, -EBADMSG,
+				 "dependency %s (%s) does not have the labels that are asked for.",
+				 id, image->name);
 	if (d->size < 0)
 		return 0;
 	r = store_info(w->im->store, id, &info, w->err);
 	if (r == 0 && info.archive_size != (uint64_t)d->size)
-		r = error_set(w->err, -EBADMSG, "dependency %s has %llu bytes and should have %lld.", image->name,
+		r = error_set(w->err, -EBADMSG,
+			      "dependency %s has %llu bytes and should have %lld.", image->name,
 			      (unsigned long long)info.archive_size, (long long)d->size);
 	return r;
 }
@@ -104,8 +110,8 @@ static int check_cycle(const struct walk *w, const char *id)
 {
 	for (size_t i = 0; i < w->depth; i++)
 		if (str_eq(w->above[i].id, id))
-			return error_set(w->err, -ELOOP, "image %s depends on itself, through %s.", w->above[i].name,
-					 w->above[w->depth - 1].name);
+			return error_set(w->err, -ELOOP, "image %s depends on itself, through %s.",
+					 w->above[i].name, w->above[w->depth - 1].name);
 	return 0;
 }
 
@@ -117,7 +123,8 @@ static int append(struct walk *w, const char *id, struct appc_image *image, size
 
 	if (c->n >= LIMIT_DEPENDENCIES) {
 		appc_image_free(image);
-		return error_set(w->err, -E2BIG, "it depends on more than %d images (LIMIT_DEPENDENCIES).",
+		return error_set(w->err, -E2BIG,
+				 "it depends on more than %d images (LIMIT_DEPENDENCIES).",
 				 LIMIT_DEPENDENCIES);
 	}
 	links = reallocarray(c->links, c->n + 1, sizeof(*links));
@@ -144,7 +151,8 @@ static int visit_dependency(struct walk *w, const struct appc_dependency *d)
 	int r = find_image(w, d, id);
 
 	if (r == STORE_MISSING)
-		return error_set(w->err, -ENOENT, "%s needs %s%s%s, which is not in the store; import it first.",
+		return error_set(w->err, -ENOENT,
+				 "%s needs %s%s%s, which is not in the store; import it first.",
 				 w->above[w->depth - 1].name, d->image_name, d->image_id ? " " : "",
 				 d->image_id ? d->image_id : "");
 	return r == 0 ? visit(w, id, d) : r;
@@ -157,14 +165,17 @@ static int visit(struct walk *w, const char *id, const struct appc_dependency *a
 	int r = check_cycle(w, id);
 
 	if (r == 0 && w->depth == LIMIT_DEPENDENCY_DEPTH)
-		r = error_set(w->err, -E2BIG, "its dependencies go more than %d images deep (LIMIT_DEPENDENCY_DEPTH).",
-			      LIMIT_DEPENDENCY_DEPTH);
+		r = error_set(
+			w->err, -E2BIG,
+			"its dependencies go more than %d images deep (LIMIT_DEPENDENCY_DEPTH).",
+			LIMIT_DEPENDENCY_DEPTH);
 	if (r == 0)
 		r = read_image(w, id, &image);
 	if (r < 0)
 		return r;
 	if (!as) {
-		const char *os = appc_pairs_get(&image->labels, "os"), *arch = appc_pairs_get(&image->labels, "arch");
+		const char *os = appc_pairs_get(&image->labels, "os"),
+			   *arch = appc_pairs_get(&image->labels, "arch");
 
 		w->os = os ? os : appc_host_os();
 		w->arch = arch ? arch : appc_host_arch();
@@ -209,7 +220,8 @@ void chain_volume_name(char *dst, const struct chain *c)
 
 	sha512_init(&ctx);
 	for (size_t i = 0; i < c->n; i++) {
-		int len = snprintf(line, sizeof(line), "%s %zu\n", c->links[i].id, c->links[i].parent);
+		int len = snprintf(line, sizeof(line), "%s %zu\n", c->links[i].id,
+				   c->links[i].parent);
 
 		sha512_update(&ctx, (size_t)len, (const unsigned char *)line);
 	}

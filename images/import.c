@@ -33,12 +33,14 @@ int images_faults_error(const struct appc_faults *faults, const char *what, stru
 
 		if (f->warning)
 			continue;
-		r = buf_addf(&text, "%s%.256s%s%.512s", shown ? "; " : "", f->path, f->path[0] ? " " : "", f->text);
+		r = buf_addf(&text, "%s%.256s%s%.512s", shown ? "; " : "", f->path,
+			     f->path[0] ? " " : "", f->text);
 		shown++;
 	}
 	if (r == 0 && faults->n_errors > shown)
 		r = buf_addf(&text, "; and %zu more", faults->n_errors - shown);
-	return error_set(err, -EBADMSG, "%s is no valid image: %s.", what, text.data ? text.data : "");
+	return error_set(err, -EBADMSG, "%s is no valid image: %s.", what,
+			 text.data ? text.data : "");
 }
 
 static void import_deinit(struct import *i)
@@ -75,7 +77,7 @@ static int copy_archive(int from, int to, struct error *err)
 }
 
 /* An image directory becomes the archive that images_build() would make of it. */
-static int pack_directory(struct import *i, int directory, struct appc_faults *faults, struct error *err)
+static int pack_directory(struct import *i, int directory, struct error *err)
 {
 	_close_ int manifest = -1, rootfs = -1;
 	int r;
@@ -86,13 +88,15 @@ static int pack_directory(struct import *i, int directory, struct appc_faults *f
 	rootfs = path_open(directory, "rootfs", PATH_NO_LINKS, O_RDONLY | O_DIRECTORY, 0);
 	if (rootfs < 0)
 		return error_set(err, rootfs, "cannot open the rootfs of the image directory");
-	r = images_pack(i->im, manifest, rootfs, i->archive, faults, err);
+	r = images_pack(i->im, manifest, rootfs, i->archive, i->unpacked.faults, err);
 	if (r < 0)
 		return r;
-	return lseek(i->archive, 0, SEEK_SET) < 0 ? error_set(err, -errno, "cannot read the archive") : 0;
+	return lseek(i->archive, 0, SEEK_SET) < 0
+		       ? error_set(err, -errno, "cannot read the archive")
+		       : 0;
 }
 
-static int stage_archive(struct import *i, const char *path, struct appc_faults *faults, struct error *err)
+static int stage_archive(struct import *i, const char *path, struct error *err)
 {
 	_close_ int from = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
@@ -108,22 +112,23 @@ static int stage_archive(struct import *i, const char *path, struct appc_faults 
 	i->archive = openat(i->staged.fd, "aci", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (i->archive < 0)
 		return error_set(err, -errno, "cannot make a file in the store");
-	return S_ISDIR(st.st_mode) ? pack_directory(i, from, faults, err) : copy_archive(from, i->archive, err);
+	return S_ISDIR(st.st_mode) ? pack_directory(i, from, err)
+				   : copy_archive(from, i->archive, err);
 }
 
 /* ---- from the archive to the image ------------------------------------------------------------------ */
 
-static int unpack(struct import *i, struct appc_faults *faults, const struct images_progress *progress,
-		  struct error *err)
+static int unpack(struct import *i, const struct images_progress *progress, struct error *err)
 {
 	_close_ int root = -1;
 	int r = mosaic_stage(i->im->mosaic, &i->tree, &root, err);
 
-	return r < 0 ? r : images_unpack(i->im, i->archive, root, &i->unpacked, faults, progress, err);
+	return r < 0 ? r : images_unpack(i->im, i->archive, root, &i->unpacked, progress, err);
 }
 
-static int read_manifest(struct import *i, struct appc_faults *faults, struct error *err)
+static int read_manifest(struct import *i, struct error *err)
 {
+	struct appc_faults *faults = i->unpacked.faults;
 	int r = appc_image_read(&i->image, i->unpacked.manifest, i->unpacked.manifest_len, faults);
 
 	if (r == -EBADMSG)
@@ -131,7 +136,8 @@ static int read_manifest(struct import *i, struct appc_faults *faults, struct er
 	if (r < 0)
 		return error_set(err, r, "cannot read the manifest");
 	for (size_t k = 0; r == 0 && k < i->image->labels.n; k++)
-		r = store_label_add(&i->labels, i->image->labels.list[k].name, i->image->labels.list[k].value);
+		r = store_label_add(&i->labels, i->image->labels.list[k].name,
+				    i->image->labels.list[k].value);
 	return r < 0 ? error_set(err, r, "the labels of %s take too much room", i->image->name) : 0;
 }
 
@@ -173,36 +179,46 @@ static int publish(struct import *i, const char *source, struct error *err)
 		return r;
 	r = mosaic_commit(i->im->mosaic, &i->tree, volume, err);
 	if (r >= 0)
-		r = store_adopt(i->im->store, &i->staged, &info, i->unpacked.manifest, i->unpacked.manifest_len, err);
+		r = store_adopt(i->im->store, &i->staged, &info, i->unpacked.manifest,
+				i->unpacked.manifest_len, err);
 	store_unlock(i->im->store);
 	return r;
 }
 
-static int import(struct import *i, const char *path, struct appc_faults *faults,
-		  const struct images_progress *progress, struct error *err)
+static int import(struct import *i, const char *path, const struct images_progress *progress,
+		  struct error *err)
 {
-	int r = stage_archive(i, path, faults, err);
+	int r = stage_archive(i, path, err);
 
 	if (r == 0)
-		r = unpack(i, faults, progress, err);
+		r = unpack(i, progress, err);
 	if (r == 0)
-		r = read_manifest(i, faults, err);
+		r = read_manifest(i, err);
 	return r == 0 ? publish(i, path, err) : r;
 }
 
-#define IMPORT_INIT(im_)                                                                           \
-	{                                                                                          \
-		.im = im_, .staged = STORE_STAGED_NONE, .tree = { .lock_fd = -1 }, .archive = -1,  \
-		.labels = BUF_INIT(LABELS_BYTES),                                                  \
-	}
+static void import_init(struct import *i, const struct images *im, struct appc_faults *faults)
+{
+	*i = (struct import){
+		.im = im,
+		.staged = STORE_STAGED_NONE,
+		.tree = { .lock_fd = -1 },
+		.unpacked = { .faults = faults },
+		.labels = BUF_INIT(LABELS_BYTES),
+		.archive = -1,
+	};
+}
 
-int images_import(const struct images *im, const char *path, char ret_id[STORE_ID_TEXT], struct appc_faults *faults,
-		  const struct images_progress *progress, struct error *err)
+int images_import(const struct images *im, const char *path, char ret_id[STORE_ID_TEXT],
+		  struct appc_faults *faults, const struct images_progress *progress,
+		  struct error *err)
 {
 	_appc_faults_ struct appc_faults own = APPC_FAULTS_INIT;
-	_import_ struct import i = IMPORT_INIT(im);
-	int r = import(&i, path, faults ? faults : &own, progress, err);
+	_import_ struct import i;
+	int r;
 
+	import_init(&i, im, faults ? faults : &own);
+	r = import(&i, path, progress, err);
 	if (r < 0)
 		return error_context(err, r, "import", path);
 	memcpy(ret_id, i.unpacked.id, STORE_ID_TEXT);
@@ -211,7 +227,7 @@ int images_import(const struct images *im, const char *path, char ret_id[STORE_I
 
 /* ---- once more ---------------------------------------------------------------------------------------- */
 
-static int restore(struct import *i, const char *id, struct appc_faults *faults, struct error *err)
+static int restore(struct import *i, const char *id, struct error *err)
 {
 	char volume[160];
 	int r;
@@ -219,11 +235,13 @@ static int restore(struct import *i, const char *id, struct appc_faults *faults,
 	i->archive = store_open_archive(i->im->store, id, err);
 	if (i->archive < 0)
 		return i->archive;
-	r = unpack(i, faults, NULL, err);
+	r = unpack(i, NULL, err);
 	if (r < 0)
 		return r;
 	if (!str_eq(i->unpacked.id, id))
-		return error_set(err, -EBADMSG, "its archive in the store is damaged: it has the ID %s.", i->unpacked.id);
+		return error_set(err, -EBADMSG,
+				 "its archive in the store is damaged: it has the ID %s.",
+				 i->unpacked.id);
 	store_volume_name(volume, id);
 	r = mosaic_commit(i->im->mosaic, &i->tree, volume, err);
 	return r < 0 ? r : 0;
@@ -232,13 +250,14 @@ static int restore(struct import *i, const char *id, struct appc_faults *faults,
 int images_restore(const struct images *im, const char *id, struct error *err)
 {
 	_appc_faults_ struct appc_faults faults = APPC_FAULTS_INIT;
-	_import_ struct import i = IMPORT_INIT(im);
 	char volume[160];
+	_import_ struct import i;
 	int r;
 
+	import_init(&i, im, &faults);
 	store_volume_name(volume, id);
 	if (mosaic_have(im->mosaic, volume))
 		return 0;
-	r = restore(&i, id, &faults, err);
+	r = restore(&i, id, err);
 	return r < 0 ? error_context(err, r, "restore", id) : 0;
 }

@@ -9,10 +9,10 @@
 /* ---- helper.c: the programs beside us ------------------------------------------------------------ */
 
 struct helper {
-	const char *program; /* "carob-unpack" */
+	const char *program;      /* "carob-unpack" */
 	const char *arguments[3]; /* behind the program's name; NULL ends */
-	int stdio[3];	     /* as in struct process_spec */
-	int fd3, fd4;	     /* -1: none */
+	int stdio[3];             /* as in struct process_spec */
+	int fd3, fd4;             /* -1: none */
 };
 
 /* Starts it: its pidfd, or a negative errno. The descriptors stay the caller's. */
@@ -31,7 +31,7 @@ void helper_reap(int *pidfd);
 /* ---- stream.c: bytes from one descriptor to another ---------------------------------------------- */
 
 struct stream {
-	int in, out;		  /* out -1: nowhere */
+	int in, out;              /* out -1: nowhere */
 	struct sha512_ctx digest; /* of all that came */
 	uint64_t bytes;
 	bool cut; /* whoever reads out has gone before the end */
@@ -51,25 +51,26 @@ void stream_id(struct stream *s, char ret[STORE_ID_TEXT]);
 /* ---- unpack.c: an archive through carob-unpack ---------------------------------------------------- */
 
 struct unpacked {
+	struct appc_faults *faults; /* set beforehand */
 	char id[STORE_ID_TEXT];
 	char *manifest;
 	size_t manifest_len;
-	uint64_t size;	    /* bytes of all regular files */
+	uint64_t size;      /* bytes of all regular files */
 	struct buf implied; /* directories without a member, NUL behind each */
 };
 void unpacked_deinit(struct unpacked *u);
 #define _unpacked_ _cleanup_(unpacked_deinit)
 
 /* Unpacks the archive (open, at its beginning) into the directory tree, or only looks at it when tree
- * is -1. -EBADMSG with faults when it is no image. */
-int images_unpack(const struct images *im, int archive, int tree, struct unpacked *ret, struct appc_faults *faults,
+ * is -1. -EBADMSG when it is no image: the faults say why. */
+int images_unpack(const struct images *im, int archive, int tree, struct unpacked *ret,
 		  const struct images_progress *progress, struct error *err) _must_check_;
 
 /* ---- pack.c: a directory through carob-pack ------------------------------------------------------- */
 
 /* Writes the plain archive of the open manifest and rootfs to out. faults gets what is left out. */
-int images_pack(const struct images *im, int manifest, int rootfs, int out, struct appc_faults *faults,
-		struct error *err) _must_check_;
+int images_pack(const struct images *im, int manifest, int rootfs, int out,
+		struct appc_faults *faults, struct error *err) _must_check_;
 
 /* ---- reference.c ---------------------------------------------------------------------------------- */
 
@@ -97,7 +98,8 @@ struct chain {
 	size_t n;
 };
 
-int chain_resolve(struct chain *ret, const struct images *im, const char *id, struct error *err) _must_check_;
+int chain_resolve(struct chain *ret, const struct images *im, const char *id, struct error *err)
+	_must_check_;
 void chain_deinit(struct chain *c);
 #define _chain_ _cleanup_(chain_deinit)
 
@@ -111,9 +113,11 @@ void chain_volume_name(char *dst, const struct chain *c);
 
 struct lay {
 	int src, dst;
-	const struct appc_strings *const *whitelists; /* sorted; each must have a path for it to be laid down */
+	const struct appc_strings *const
+		*whitelists; /* sorted; each must have a path for it to be laid down */
 	size_t n_whitelists;
-	const char *implied; /* directories of src whose attributes nobody chose, as in struct unpacked */
+	const char *
+		implied; /* directories of src whose attributes nobody chose, as in struct unpacked */
 	size_t implied_len;
 };
 

@@ -12,7 +12,6 @@
 #include <sys/xattr.h>
 
 #include "images/internal.h"
-#include "mosaic/copy_file.h"
 
 struct directory {
 	char *path; /* "." or "etc/ssl" */
@@ -31,7 +30,7 @@ struct laying {
 	const struct lay *lay;
 	struct directory *directories;
 	size_t n, room;
-	void *links; /* a tree of struct hard_link, by tsearch() */
+	void *links;          /* a tree of struct hard_link, by tsearch() */
 	const char **implied; /* sorted */
 	size_t n_implied;
 	struct error *err;
@@ -90,7 +89,8 @@ static bool is_listed(const struct lay *l, const char *path)
 
 	snprintf(absolute, sizeof(absolute), "/%s", str_eq(path, ".") ? "" : path);
 	for (size_t i = 0; i < l->n_whitelists; i++)
-		if (!bsearch(&key, l->whitelists[i]->list, l->whitelists[i]->n, sizeof(char *), compare_text))
+		if (!bsearch(&key, l->whitelists[i]->list, l->whitelists[i]->n, sizeof(char *),
+			     compare_text))
 			return false;
 	return true;
 }
@@ -115,7 +115,8 @@ static int sort_implied(struct laying *w)
 
 static bool is_implied(const struct laying *w, const char *path)
 {
-	return w->n_implied && bsearch(&path, w->implied, w->n_implied, sizeof(char *), compare_text);
+	return w->n_implied &&
+	       bsearch(&path, w->implied, w->n_implied, sizeof(char *), compare_text);
 }
 
 /* ---- directories ------------------------------------------------------------------------------------ */
@@ -237,7 +238,8 @@ static int first_name(struct laying *w, ino_t ino, const char *path, const char 
 	return link->path ? 0 : error_set(w->err, -ENOMEM, "out of memory");
 }
 
-static int copy_regular(struct laying *w, int dir, const char *name, const char *path, const struct stat *st)
+static int copy_regular(struct laying *w, int dir, const char *name, const char *path,
+			const struct stat *st)
 {
 	_close_ int src = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), dst = -1;
 	int r;
@@ -251,7 +253,8 @@ static int copy_regular(struct laying *w, int dir, const char *name, const char 
 	return r < 0 ? fail(w, r, "copy", path) : 0;
 }
 
-static int lay_file(struct laying *w, int dir, const char *name, const char *path, const struct stat *st)
+static int lay_file(struct laying *w, int dir, const char *name, const char *path,
+		    const struct stat *st)
 {
 	const char *link = NULL;
 	int r = st->st_nlink > 1 ? first_name(w, st->st_ino, path, &link) : 0;
@@ -259,12 +262,15 @@ static int lay_file(struct laying *w, int dir, const char *name, const char *pat
 	if (r < 0)
 		return r;
 	if (link)
-		return linkat(w->lay->dst, link, w->lay->dst, path, 0) < 0 ? fail(w, -errno, "link", path) : 0;
+		return linkat(w->lay->dst, link, w->lay->dst, path, 0) < 0
+			       ? fail(w, -errno, "link", path)
+			       : 0;
 	return copy_regular(w, dir, name, path, st);
 }
 
 /* copy_special() makes a name in a directory; the path leads there without links, all of it is laid. */
-static int lay_special(struct laying *w, int dir, const char *name, const char *path, const struct stat *st)
+static int lay_special(struct laying *w, int dir, const char *name, const char *path,
+		       const struct stat *st)
 {
 	_close_ int src = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	int r;
@@ -285,7 +291,8 @@ static int lay_entry(struct laying *w, size_t parent, int dir, const char *name,
 		r = clear_place(w, path, false, &there);
 	if (r < 0)
 		return r;
-	return S_ISREG(st->st_mode) ? lay_file(w, dir, name, path, st) : lay_special(w, dir, name, path, st);
+	return S_ISREG(st->st_mode) ? lay_file(w, dir, name, path, st)
+				    : lay_special(w, dir, name, path, st);
 }
 
 struct visit {
@@ -323,7 +330,8 @@ static int visit_directory(struct laying *w, size_t index)
 	if (dir < 0)
 		return fail(w, dir, "open", w->directories[index].path);
 	r = dir_each(dir, visit_entry, &visit);
-	return r < 0 && w->err && !w->err->code ? fail(w, r, "read", w->directories[index].path) : r;
+	return r < 0 && w->err && !w->err->code ? fail(w, r, "read", w->directories[index].path)
+						: r;
 }
 
 static int set_times(struct laying *w)

@@ -36,7 +36,10 @@ static int listen(int fd, struct appc_faults *faults, struct error *err)
 struct packer {
 	int pidfd, says;
 };
-#define PACKER_INIT { .pidfd = -1, .says = -1 }
+#define PACKER_INIT                     \
+	{                               \
+		.pidfd = -1, .says = -1 \
+	}
 
 static void packer_deinit(struct packer *p)
 {
@@ -45,7 +48,8 @@ static void packer_deinit(struct packer *p)
 }
 #define _packer_ _cleanup_(packer_deinit)
 
-static int packer_start(struct packer *p, const struct images *im, struct helper *h, struct error *err)
+static int packer_start(struct packer *p, const struct images *im, struct helper *h,
+			struct error *err)
 {
 	_close_ int says = -1, say = -1;
 	int r = helper_pipe(&says, &say, err);
@@ -73,8 +77,8 @@ static int packer_finish(struct packer *p, struct appc_faults *faults, struct er
 	return r;
 }
 
-static int start_packing(struct packer *p, const struct images *im, int manifest, int rootfs, int out,
-			 struct error *err)
+static int start_packing(struct packer *p, const struct images *im, int manifest, int rootfs,
+			 int out, struct error *err)
 {
 	struct helper h = {
 		.arguments = { "--pack", getenv("SOURCE_DATE_EPOCH") },
@@ -85,8 +89,8 @@ static int start_packing(struct packer *p, const struct images *im, int manifest
 	return packer_start(p, im, &h, err);
 }
 
-int images_pack(const struct images *im, int manifest, int rootfs, int out, struct appc_faults *faults,
-		struct error *err)
+int images_pack(const struct images *im, int manifest, int rootfs, int out,
+		struct appc_faults *faults, struct error *err)
 {
 	_packer_ struct packer p = PACKER_INIT;
 	int r = start_packing(&p, im, manifest, rootfs, out, err);
@@ -100,7 +104,7 @@ struct build {
 	const struct images *im;
 	int manifest, rootfs;
 	int out; /* a file beside the one that is to be */
-	const char *compression;
+	const struct images_recipe *recipe;
 	struct packer packer, compressor;
 	struct stream stream;
 	struct error *err;
@@ -117,8 +121,9 @@ static void build_deinit(struct build *b)
 	cleanup_close(&b->out);
 }
 
-static int open_input(struct build *b, const char *manifest, const char *rootfs)
+static int open_input(struct build *b)
 {
+	const char *manifest = b->recipe->manifest, *rootfs = b->recipe->rootfs;
 	_appc_faults_ struct appc_faults faults = APPC_FAULTS_INIT;
 	_appc_image_ struct appc_image *image = NULL;
 	_free_ char *text = NULL;
@@ -141,12 +146,13 @@ static int open_input(struct build *b, const char *manifest, const char *rootfs)
 static int start_compressing(struct build *b)
 {
 	_close_ int in = -1, out = -1;
-	struct helper h = { .arguments = { "--compress", b->compression }, .fd3 = -1 };
+	struct helper h = { .arguments = { "--compress", b->recipe->compression }, .fd3 = -1 };
 	int r;
 
-	if (str_eq(b->compression, "none")) {
+	if (str_eq(b->recipe->compression, "none")) {
 		b->stream.out = fcntl(b->out, F_DUPFD_CLOEXEC, 3);
-		return b->stream.out < 0 ? error_set(b->err, -errno, "cannot write the archive") : 0;
+		return b->stream.out < 0 ? error_set(b->err, -errno, "cannot write the archive")
+					 : 0;
 	}
 	r = helper_pipe(&in, &out, b->err);
 	if (r < 0)
@@ -203,16 +209,18 @@ static int open_parent(const char *path, const char **ret_name, struct error *er
 /* Complete and synced it gets its name, in one step. */
 static int publish(int dir, const char *beside, const char *name, bool overwrite)
 {
-	int flags = overwrite ? 0 : 1 /* RENAME_NOREPLACE */;
-
-	return renameat2(dir, beside, dir, name, (unsigned)flags) < 0 ? -errno : sync_dir(dir);
+	return renameat2(dir, beside, dir, name, overwrite ? 0 : RENAME_NOREPLACE) < 0
+		       ? -errno
+		       : sync_dir(dir);
 }
 
-static int build_at(struct build *b, int dir, const char *name, bool overwrite)
+static int build_at(struct build *b, int dir, const char *name)
 {
 	char beside[LIMIT_NAME_BYTES + 1];
 	int r;
 
+	if (!b->recipe->overwrite && faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return error_set(b->err, -EEXIST, "%s is there already.", name);
 	snprintf(beside, sizeof(beside), ".%.200s.%d", name, getpid());
 	b->out = openat(dir, beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (b->out < 0)
@@ -221,7 +229,7 @@ static int build_at(struct build *b, int dir, const char *name, bool overwrite)
 	if (r == 0 && fsync(b->out) < 0)
 		r = error_set(b->err, -errno, "cannot write %s", name);
 	if (r == 0) {
-		r = publish(dir, beside, name, overwrite);
+		r = publish(dir, beside, name, b->recipe->overwrite);
 		if (r < 0)
 			error_set(b->err, r, "cannot make %s", name);
 	}
@@ -230,42 +238,37 @@ static int build_at(struct build *b, int dir, const char *name, bool overwrite)
 	return r;
 }
 
-static int check_free(int dir, const char *name, const char *out, bool overwrite, struct error *err)
-{
-	if (!overwrite && faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return error_set(err, -EEXIST, "%s is there already.", out);
-	return 0;
-}
-
-int images_build(const struct images *im, const char *rootfs, const char *manifest, const char *out,
-		 const char *compression, bool overwrite, char ret_id[STORE_ID_TEXT],
-		 const struct images_progress *progress, struct error *err)
+int images_build(const struct images *im, const struct images_recipe *recipe,
+		 char ret_id[STORE_ID_TEXT], const struct images_progress *progress,
+		 struct error *err)
 {
 	_cleanup_(build_deinit) struct build b = {
 		.im = im,
 		.manifest = -1,
 		.rootfs = -1,
 		.out = -1,
-		.compression = compression,
+		.recipe = recipe,
 		.packer = PACKER_INIT,
 		.compressor = PACKER_INIT,
-		.stream = { .in = -1, .out = -1, .archive = -1, .progress = progress, .what = "the archive" },
+		.stream = { .in = -1,
+			    .out = -1,
+			    .archive = -1,
+			    .progress = progress,
+			    .what = "the archive" },
 		.err = err,
 	};
 	_close_ int dir = -1;
 	const char *name;
-	int r = open_input(&b, manifest, rootfs);
+	int r = open_input(&b);
 
 	if (r < 0)
 		return r;
-	dir = open_parent(out, &name, err);
+	dir = open_parent(recipe->out, &name, err);
 	if (dir < 0)
 		return dir;
-	r = check_free(dir, name, out, overwrite, err);
-	if (r == 0)
-		r = build_at(&b, dir, name, overwrite);
+	r = build_at(&b, dir, name);
 	if (r < 0)
-		return error_context(err, r, "build", out);
+		return error_context(err, r, "build", recipe->out);
 	stream_id(&b.stream, ret_id);
 	return 0;
 }

@@ -46,7 +46,8 @@ static int take_label(struct reference *r, const char **at, struct error *err)
 	return 0;
 }
 
-static int take_version(struct reference *r, const char *version, size_t len, const char *labels, struct error *err)
+static int take_version(struct reference *r, const char *version, size_t len, const char *labels,
+			struct error *err)
 {
 	_free_ char *copy = strndup(version, len);
 	int e;
@@ -80,7 +81,8 @@ static int parse(struct reference *r, const char *text, struct error *err)
 	int e = 0;
 
 	if (name >= sizeof(r->name))
-		return error_set(err, -ENAMETOOLONG, "the image name has more than %d bytes.", LIMIT_NAME_BYTES);
+		return error_set(err, -ENAMETOOLONG, "the image name has more than %d bytes.",
+				 LIMIT_NAME_BYTES);
 	memcpy(r->name, text, name);
 	r->name[name] = '\0';
 	if (!appc_is_identifier(r->name))

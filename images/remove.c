@@ -30,10 +30,12 @@ static int say_used(const char *volume, struct error *err)
 
 	if (!dot)
 		return error_set(err, -EBUSY, "it is in use by the volume %s.", volume);
-	return error_set(err, -EBUSY, "it is in use by app %s of pod %.*s.", dot + 1, (int)(dot - uuid), uuid);
+	return error_set(err, -EBUSY, "it is in use by app %s of pod %.*s.", dot + 1,
+			 (int)(dot - uuid), uuid);
 }
 
-static int check_clones(const struct images *im, const char *volume, const char *chain, struct error *err)
+static int check_clones(const struct images *im, const char *volume, const char *chain,
+			struct error *err)
 {
 	struct user user = { .volumes = { volume, chain } };
 	int r = mosaic_each(im->mosaic, find_clone, &user, err);
@@ -71,7 +73,8 @@ static int check_dependents(const struct images *im, const char *id, struct erro
 	int r = store_each(im->store, find_dependent, &s, err);
 
 	if (r == 1)
-		r = error_set(err, -EBUSY, "image %s (%.19s) depends on it.", s.name ? s.name : "", s.dependent);
+		r = error_set(err, -EBUSY, "image %s (%.19s) depends on it.", s.name ? s.name : "",
+			      s.dependent);
 	free(s.name);
 	return r;
 }
@@ -84,7 +87,8 @@ static void own_chain(const struct images *im, const char *id, char *ret)
 	_chain_ struct chain chain = { 0 };
 
 	ret[0] = '\0';
-	if (chain_resolve(&chain, im, id, NULL) == 0 && !chain_is_simple(chain.links[chain.n - 1].image))
+	if (chain_resolve(&chain, im, id, NULL) == 0 &&
+	    !chain_is_simple(chain.links[chain.n - 1].image))
 		chain_volume_name(ret, &chain);
 }
 
@@ -171,17 +175,20 @@ static int add_needed(const struct store_info *info, void *arg)
 
 static int add_ours(const struct mosaic_volume *v, void *arg)
 {
-	return str_starts(v->name, "image.") || str_starts(v->name, "chain.") ? add_volume(arg, v->name) : 0;
+	return str_starts(v->name, "image.") || str_starts(v->name, "chain.")
+		       ? add_volume(arg, v->name)
+		       : 0;
 }
 
 /* A volume that an app still runs on stays until that is gone. */
-static int drop_unneeded(const struct images *im, const struct volumes *needed, const struct volumes *there,
-			 unsigned *n, struct error *err)
+static int drop_unneeded(const struct images *im, const struct volumes *needed,
+			 const struct volumes *there, unsigned *n, struct error *err)
 {
 	for (size_t i = 0; i < there->n; i++) {
 		int r;
 
-		if (needed->n && bsearch(there->list[i], needed->list, needed->n, sizeof(needed->list[0]), compare_volumes))
+		if (needed->n && bsearch(there->list[i], needed->list, needed->n,
+					 sizeof(needed->list[0]), compare_volumes))
 			continue;
 		r = mosaic_drop(im->mosaic, there->list[i], err);
 		if (r < 0 && r != -EBUSY)

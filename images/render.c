@@ -7,8 +7,6 @@
 
 #include "images/internal.h"
 
-enum { IMPLIED_BYTES = 24 << 20 };
-
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -31,7 +29,8 @@ static size_t whitelists_of(const struct chain *c, size_t link, const struct app
 	}
 }
 
-static int lay_link(const struct images *im, const struct chain *c, size_t link, int dst, struct error *err)
+static int lay_link(const struct images *im, const struct chain *c, size_t link, int dst,
+		    struct error *err)
 {
 	const struct appc_strings *lists[LIMIT_DEPENDENCY_DEPTH + 1];
 	const char *id = c->links[link].id;
@@ -44,12 +43,13 @@ static int lay_link(const struct images *im, const struct chain *c, size_t link,
 	lay.n_whitelists = whitelists_of(c, link, lists);
 	r = images_restore(im, id, err);
 	if (r == 0)
-		r = store_read(im->store, id, "implied", IMPLIED_BYTES, &implied, &lay.implied_len, err);
+		r = store_read(im->store, id, "implied", &implied, &lay.implied_len, err);
 	if (r < 0)
 		return r;
 	lay.implied = implied;
 	store_volume_name(volume, id);
-	r = mosaic_mount(im->mosaic, volume, MOSAIC_MOUNT_READONLY, MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC, &src, err);
+	r = mosaic_mount(im->mosaic, volume, MOSAIC_MOUNT_READONLY,
+			 MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC, &src, err);
 	if (r < 0)
 		return r;
 	lay.src = src;
@@ -57,7 +57,8 @@ static int lay_link(const struct images *im, const struct chain *c, size_t link,
 	return r < 0 ? error_context(err, r, "render", c->links[link].image->name) : 0;
 }
 
-static int render_chain(const struct images *im, const struct chain *c, const char *volume, struct error *err)
+static int render_chain(const struct images *im, const struct chain *c, const char *volume,
+			struct error *err)
 {
 	struct mosaic_staged staged = { .lock_fd = -1 };
 	_close_ int dst = -1;
@@ -94,7 +95,8 @@ static int render_locked(const struct images *im, const char *id, char *volume, 
 	return r;
 }
 
-static int read_manifest(const struct images *im, const char *id, struct appc_image **ret, struct error *err)
+static int read_manifest(const struct images *im, const char *id, struct appc_image **ret,
+			 struct error *err)
 {
 	_appc_faults_ struct appc_faults faults = APPC_FAULTS_INIT;
 	_free_ char *manifest = NULL;
@@ -109,8 +111,8 @@ static int read_manifest(const struct images *im, const char *id, struct appc_im
 	return r < 0 ? error_set(err, r, "cannot read the manifest") : 0;
 }
 
-int images_render(const struct images *im, const char *id, char *volume, struct appc_image **ret_manifest,
-		  struct error *err)
+int images_render(const struct images *im, const char *id, char *volume,
+		  struct appc_image **ret_manifest, struct error *err)
 {
 	_appc_image_ struct appc_image *image = NULL;
 	char name[MOSAIC_NAME_MAX + 1];

@@ -10,16 +10,19 @@ static bool is_path(const char *reference)
 	return strchr(reference, '/') && access(reference, F_OK) == 0;
 }
 
-static int resolve_name(const struct images *im, const char *text, char ret_id[STORE_ID_TEXT], struct error *err)
+static int resolve_name(const struct images *im, const char *text, char ret_id[STORE_ID_TEXT],
+			struct error *err)
 {
 	_reference_ struct reference reference = { 0 };
 	int r = reference_parse(&reference, text, err);
 
 	if (r == 0)
-		r = store_find_name(im->store, reference.name, reference.labels.data ? reference.labels.data : "", ret_id,
+		r = store_find_name(im->store, reference.name,
+				    reference.labels.data ? reference.labels.data : "", ret_id,
 				    err);
 	if (r == STORE_MISSING)
-		return error_set(err, -ENOENT, "%s is not in the store; import it from its archive first.", text);
+		return error_set(err, -ENOENT,
+				 "%s is not in the store; import it from its archive first.", text);
 	return r;
 }
 

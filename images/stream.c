@@ -44,13 +44,16 @@ static void guard_end(struct pipe_guard *g)
 static int check_ratio(const struct stream *s, off_t at, struct error *err)
 {
 	if (s->bytes > LIMIT_ARCHIVE_BYTES)
-		return error_set(err, -EFBIG, "the archive expands to more than %llu bytes (LIMIT_ARCHIVE_BYTES).",
-				 LIMIT_ARCHIVE_BYTES);
+		return error_set(
+			err, -EFBIG,
+			"the archive expands to more than %llu bytes (LIMIT_ARCHIVE_BYTES).",
+			LIMIT_ARCHIVE_BYTES);
 	if (at < 0 || s->bytes <= LIMIT_ARCHIVE_FREE)
 		return 0;
 	if ((s->bytes - LIMIT_ARCHIVE_FREE) / LIMIT_ARCHIVE_RATIO <= (uint64_t)at)
 		return 0;
-	return error_set(err, -EFBIG, "the archive expands to more than %d times its size (LIMIT_ARCHIVE_RATIO).",
+	return error_set(err, -EFBIG,
+			 "the archive expands to more than %d times its size (LIMIT_ARCHIVE_RATIO).",
 			 LIMIT_ARCHIVE_RATIO);
 }
 
@@ -87,8 +90,8 @@ static int run(struct stream *s, char *block, struct error *err)
 		if (r == 0)
 			r = check_ratio(s, at, err);
 		if (s->progress && time_boot_ns() >= next_report) {
-			s->progress->report(s->progress->arg, s->what, at < 0 ? s->bytes : (uint64_t)at,
-					    s->archive_size);
+			s->progress->report(s->progress->arg, s->what,
+					    at < 0 ? s->bytes : (uint64_t)at, s->archive_size);
 			next_report = time_boot_ns() + PROGRESS_NS;
 		}
 	}

@@ -14,12 +14,11 @@
 struct job {
 	const struct images *im;
 	struct unpacked *unpacked;
-	struct appc_faults *faults;
 	struct error *err;
 	int decompressor, extractor; /* pidfds */
 	int decompressor_says, extractor_says;
 	struct stream stream;
-	bool extracted;	   /* everything was said, up to UNPACK_DONE */
+	bool extracted;    /* everything was said, up to UNPACK_DONE */
 	bool decompressed; /* likewise */
 };
 
@@ -39,33 +38,34 @@ static bool is_compressed(int archive)
 		const char *bytes;
 		size_t len;
 	} magics[] = {
-		{ "\x1f\x8b", 2 }, { "BZh", 3 }, { "\xfd" "7zXZ", 5 }, { "\x28\xb5\x2f\xfd", 4 },
+		{ "\x1f\x8b", 2 },
+		{ "BZh", 3 },
+		{ "\xfd"
+		  "7zXZ",
+		  5 },
+		{ "\x28\xb5\x2f\xfd", 4 },
 	};
 	char head[6];
 	ssize_t n = pread(archive, head, sizeof(head), 0);
 
 	for (size_t i = 0; i < ARRAY_SIZE(magics); i++)
-		if (n >= (ssize_t)magics[i].len && memcmp(head, magics[i].bytes, magics[i].len) == 0)
+		if (n >= (ssize_t)magics[i].len &&
+		    memcmp(head, magics[i].bytes, magics[i].len) == 0)
 			return true;
 	return false;
 }
 
-/* Starts carob-unpack; *ret_says is where its records come from. */
-static int start(struct job *j, const char *option, int in, int out, int tree, int *ret_pidfd, int *ret_says)
+/* Starts carob-unpack with what h says; *ret_says is where its records come from. */
+static int start(struct job *j, struct helper *h, int *ret_pidfd, int *ret_says)
 {
 	_close_ int says = -1, say = -1;
-	struct helper helper = {
-		.program = "carob-unpack",
-		.arguments = { option },
-		.stdio = { in, out, -1 },
-		.fd3 = tree,
-	};
 	int r = helper_pipe(&says, &say, j->err);
 
 	if (r < 0)
 		return r;
-	helper.fd4 = say;
-	r = helper_start(j->im, &helper, j->err);
+	h->program = "carob-unpack";
+	h->fd4 = say;
+	r = helper_start(j->im, h, j->err);
 	if (r < 0)
 		return r;
 	*ret_pidfd = r;
@@ -75,11 +75,15 @@ static int start(struct job *j, const char *option, int in, int out, int tree, i
 
 static int start_decompressor(struct job *j, int archive)
 {
+	struct helper h = { .arguments = { "--decompress" },
+			    .stdio = { archive, -1, -1 },
+			    .fd3 = -1 };
 	_close_ int in = -1, out = -1;
 	int r = helper_pipe(&in, &out, j->err);
 
+	h.stdio[1] = out;
 	if (r == 0)
-		r = start(j, "--decompress", archive, out, -1, &j->decompressor, &j->decompressor_says);
+		r = start(j, &h, &j->decompressor, &j->decompressor_says);
 	if (r == 0)
 		j->stream.in = take_fd(&in);
 	return r;
@@ -87,11 +91,17 @@ static int start_decompressor(struct job *j, int archive)
 
 static int start_extractor(struct job *j, int tree)
 {
+	struct helper h = {
+		.arguments = { tree < 0 ? "--check" : "--extract" },
+		.stdio = { -1, -1, -1 },
+		.fd3 = tree,
+	};
 	_close_ int in = -1, out = -1;
 	int r = helper_pipe(&in, &out, j->err);
 
+	h.stdio[0] = in;
 	if (r == 0)
-		r = start(j, tree < 0 ? "--check" : "--extract", in, -1, tree, &j->extractor, &j->extractor_says);
+		r = start(j, &h, &j->extractor, &j->extractor_says);
 	if (r == 0)
 		j->stream.out = take_fd(&out);
 	return r;
@@ -140,9 +150,9 @@ static int take_said(struct job *j, struct said *s, bool *done)
 {
 	switch ((enum unpack_kind)s->record.kind) {
 	case UNPACK_FAULT:
-		return appc_fault(j->faults, s->path, "%s", s->text);
+		return appc_fault(j->unpacked->faults, s->path, "%s", s->text);
 	case UNPACK_WARNING:
-		return appc_warning(j->faults, s->path, "%s", s->text);
+		return appc_warning(j->unpacked->faults, s->path, "%s", s->text);
 	case UNPACK_MANIFEST:
 		if (s->record.text_len > LIMIT_MANIFEST_BYTES || j->unpacked->manifest)
 			return -EPROTO;
@@ -157,8 +167,13 @@ static int take_said(struct job *j, struct said *s, bool *done)
 		return 0;
 	case UNPACK_FAILURE:
 		if (s->record.value == EBADMSG)
-			return j->faults->n_errors ? 0 : appc_fault(j->faults, "", "%s", s->text);
-		return error_set(j->err, s->record.value == 0 || s->record.value > 4095 ? -EIO : -(int)s->record.value,
+			return j->unpacked->faults->n_errors
+				       ? 0
+				       : appc_fault(j->unpacked->faults, "", "%s", s->text);
+		return error_set(j->err,
+				 s->record.value == 0 || s->record.value > 4095
+					 ? -EIO
+					 : -(int)s->record.value,
 				 "%s.", s->text);
 	}
 	return -EPROTO;
@@ -183,7 +198,9 @@ static int listen(struct job *j, int fd, bool *done)
 			break;
 		r = take_said(j, &s, done);
 	}
-	return r == -EPROTO || r == -E2BIG ? error_set(j->err, r, "carob-unpack says what makes no sense") : r;
+	return r == -EPROTO || r == -E2BIG
+		       ? error_set(j->err, r, "carob-unpack says what makes no sense")
+		       : r;
 }
 
 /* ---- together ------------------------------------------------------------------------------------ */
@@ -191,8 +208,10 @@ static int listen(struct job *j, int fd, bool *done)
 static int ended_badly(struct job *j, int status)
 {
 	if (status > 128)
-		return error_set(j->err, -EIO, "carob-unpack was killed by signal %d.", status - 128);
-	return error_set(j->err, -EIO, "carob-unpack ended with status %d before it was done.", status);
+		return error_set(j->err, -EIO, "carob-unpack was killed by signal %d.",
+				 status - 128);
+	return error_set(j->err, -EIO, "carob-unpack ended with status %d before it was done.",
+			 status);
 }
 
 /* Both have all they need: what became of it? When the first failed, what the second found is but
@@ -210,7 +229,7 @@ static int conclude(struct job *j)
 			r = helper_wait(&j->decompressor, &status);
 		if (r < 0)
 			return r;
-		if (j->faults->n_errors)
+		if (j->unpacked->faults->n_errors)
 			return 0;
 		if (!j->stream.cut && !j->decompressed)
 			return ended_badly(j, status);
@@ -218,7 +237,7 @@ static int conclude(struct job *j)
 	r = listen(j, j->extractor_says, &j->extracted);
 	if (r == 0)
 		r = helper_wait(&j->extractor, &status);
-	if (r < 0 || j->faults->n_errors)
+	if (r < 0 || j->unpacked->faults->n_errors)
 		return r;
 	return j->extracted && !j->stream.cut ? 0 : ended_badly(j, status);
 }
@@ -254,28 +273,32 @@ static int work(struct job *j, int archive, int tree)
 	return r < 0 ? r : conclude(j);
 }
 
-int images_unpack(const struct images *im, int archive, int tree, struct unpacked *ret, struct appc_faults *faults,
+int images_unpack(const struct images *im, int archive, int tree, struct unpacked *ret,
 		  const struct images_progress *progress, struct error *err)
 {
-	_unpacked_ struct unpacked unpacked = { .implied = BUF_INIT(UNPACK_REPORT_BYTES) };
+	_unpacked_ struct unpacked unpacked = { .faults = ret->faults,
+						.implied = BUF_INIT(UNPACK_REPORT_BYTES) };
 	struct job j = {
 		.im = im,
 		.unpacked = &unpacked,
-		.faults = faults,
 		.err = err,
 		.decompressor = -1,
 		.extractor = -1,
 		.decompressor_says = -1,
 		.extractor_says = -1,
-		.stream = { .in = -1, .out = -1, .archive = archive, .progress = progress, .what = "the archive" },
+		.stream = { .in = -1,
+			    .out = -1,
+			    .archive = archive,
+			    .progress = progress,
+			    .what = "the archive" },
 	};
 	int r = work(&j, archive, tree);
 
 	end(&j);
 	if (r < 0)
 		return r;
-	if (faults->n_errors)
-		return images_faults_error(faults, "the archive", err);
+	if (unpacked.faults->n_errors)
+		return images_faults_error(unpacked.faults, "the archive", err);
 	stream_id(&j.stream, unpacked.id);
 	*ret = unpacked;
 	unpacked = (struct unpacked){ 0 };

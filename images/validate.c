@@ -6,7 +6,8 @@
 
 enum { HEAD = 512, TAR_MAGIC = 257 };
 
-static int validate_image_manifest(const char *text, size_t len, struct appc_faults *faults, struct error *err)
+static int validate_image_manifest(const char *text, size_t len, struct appc_faults *faults,
+				   struct error *err)
 {
 	_appc_image_ struct appc_image *image = NULL;
 	int r = appc_image_read(&image, text, len, faults);
@@ -14,17 +15,21 @@ static int validate_image_manifest(const char *text, size_t len, struct appc_fau
 	return r < 0 && r != -EBADMSG ? error_set(err, r, "cannot read the manifest") : 0;
 }
 
-static int validate_archive(const struct images *im, int fd, struct appc_faults *faults, struct error *err)
+static int validate_archive(const struct images *im, int fd, struct appc_faults *faults,
+			    struct error *err)
 {
-	_unpacked_ struct unpacked unpacked = { .implied = BUF_INIT(0) };
-	int r = images_unpack(im, fd, -1, &unpacked, faults, NULL, err);
+	_unpacked_ struct unpacked unpacked = { .faults = faults };
+	int r = images_unpack(im, fd, -1, &unpacked, NULL, err);
 
 	if (r == -EBADMSG)
 		return 0; /* the faults say it */
-	return r < 0 ? r : validate_image_manifest(unpacked.manifest, unpacked.manifest_len, faults, err);
+	return r < 0 ? r
+		     : validate_image_manifest(unpacked.manifest, unpacked.manifest_len, faults,
+					       err);
 }
 
-static int validate_manifest(int fd, const char **ret_kind, struct appc_faults *faults, struct error *err)
+static int validate_manifest(int fd, const char **ret_kind, struct appc_faults *faults,
+			     struct error *err)
 {
 	enum appc_document kind = APPC_DOCUMENT_IMAGE;
 	_free_ char *text = NULL;
@@ -91,8 +96,8 @@ static bool is_text(int fd)
 	return n >= 0 && head[strspn(head, " \t\r\n")] == '{';
 }
 
-static int validate(const struct images *im, int fd, const char **ret_kind, struct appc_faults *faults,
-		    struct error *err)
+static int validate(const struct images *im, int fd, const char **ret_kind,
+		    struct appc_faults *faults, struct error *err)
 {
 	struct stat st;
 
@@ -110,8 +115,8 @@ static int validate(const struct images *im, int fd, const char **ret_kind, stru
 	return validate_archive(im, fd, faults, err);
 }
 
-int images_validate(const struct images *im, const char *path, const char **ret_kind, struct appc_faults *faults,
-		    struct error *err)
+int images_validate(const struct images *im, const char *path, const char **ret_kind,
+		    struct appc_faults *faults, struct error *err)
 {
 	_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	int r;

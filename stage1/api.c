@@ -60,12 +60,19 @@ void api_send(struct client *c, json_t *line, int fd)
 		shutdown(c->source.fd, SHUT_RDWR);
 }
 
+/* data: what a program can make of the error, e.g. {"exit": 127}; its reference is taken; or NULL. */
+static void reply_fault(struct client *c, json_t *id, int code, const char *message, json_t *data)
+{
+	json_t *error = json_pack("{s:i, s:s}", "code", code, "message", message);
+
+	if (data)
+		json_object_set_new(error, "data", data);
+	api_send(c, json_pack("{s:s, s:O?, s:o}", "jsonrpc", "2.0", "id", id, "error", error), -1);
+}
+
 static void reply_error(struct client *c, json_t *id, int code, const char *message)
 {
-	api_send(c,
-		 json_pack("{s:s, s:O?, s:{s:i, s:s}}", "jsonrpc", "2.0", "id", id, "error", "code", code, "message",
-			   message),
-		 -1);
+	reply_fault(c, id, code, message, NULL);
 }
 
 static void reply_result(struct client *c, json_t *id, json_t *result, int fd)
@@ -75,7 +82,8 @@ static void reply_result(struct client *c, json_t *id, json_t *result, int fd)
 
 static void handle_request(struct client *c, json_t *request)
 {
-	json_t *id = json_object_get(request, "id"), *params = json_object_get(request, "params"), *result = NULL;
+	json_t *id = json_object_get(request, "id"), *params = json_object_get(request, "params"),
+	       *result = NULL;
 	const char *name = json_string_value(json_object_get(request, "method"));
 	const struct api_method *method = name ? api_method_find(name) : NULL;
 	struct error err = { 0 };
@@ -83,7 +91,8 @@ static void handle_request(struct client *c, json_t *request)
 	int fd = -1, r;
 
 	if (!name || !id || (params && !json_is_object(params))) {
-		reply_error(c, id, API_REQUEST, "a request has jsonrpc, id, method and an object params");
+		reply_error(c, id, API_REQUEST,
+			    "a request has jsonrpc, id, method and an object params");
 		return;
 	}
 	if (!method) {
@@ -99,7 +108,7 @@ static void handle_request(struct client *c, json_t *request)
 		return;
 	if (r < 0) {
 		error_format(&err, line, sizeof(line));
-		reply_error(c, id, r == -EINVAL ? API_PARAMS : API_FAILED, line);
+		reply_fault(c, id, r == -EINVAL ? API_PARAMS : API_FAILED, line, result);
 		return;
 	}
 	reply_result(c, id, result, fd);
@@ -156,7 +165,8 @@ static bool is_trusted(int fd)
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && (peer.uid == 0 || peer.uid == geteuid());
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid());
 }
 
 static int on_listener(struct loop_source *source, uint32_t events)
@@ -188,7 +198,8 @@ static int on_listener(struct loop_source *source, uint32_t events)
 /* RUN/pods/UUID, made with its parents only where they are missing. */
 static int make_directory(const char *path)
 {
-	if (mkdir(path, 0700) == 0 || errno == EEXIST) /* lint: path ok: the runtime directory is the host's */
+	/* lint: path ok: the runtime directory is the host's */
+	if (mkdir(path, 0700) == 0 || errno == EEXIST)
 		return 0;
 	return errno == ENOENT ? make_dirs(path, 0700) : -errno;
 }
@@ -201,16 +212,18 @@ int api_start(struct supervisor *s, struct error *err)
 	int r;
 
 	snprintf(dir, sizeof(dir), "%s/pods/%s", s->dirs.run, s->pod.uuid);
-	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/api.sock", dir) >= (int)sizeof(address.sun_path))
-		return error_set(err, -ENAMETOOLONG, "the runtime directory %s is too long for a socket", s->dirs.run);
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/api.sock", dir) >=
+	    (int)sizeof(address.sun_path))
+		return error_set(err, -ENAMETOOLONG,
+				 "the runtime directory %s is too long for a socket", s->dirs.run);
 	r = make_directory(dir);
 	if (r < 0)
 		return error_set(err, r, "cannot make %s", dir);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return error_set(err, -errno, "cannot make a socket");
-	/* the umask of stage1 is 0077: the socket is born 0700 or less */
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 16) < 0)
+	/* what fchmod() says of a socket that has no name yet is the mode that bind() gives the name */
+	if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 16) < 0)
 		return error_set(err, -errno, "cannot listen on %s", address.sun_path);
 	s->api = calloc(1, sizeof(*s->api));
 	if (!s->api)
@@ -270,7 +283,7 @@ void api_exec_ended(struct exec *e, int status)
 	if (!e->client)
 		return;
 	api_send(e->client,
-		 json_pack("{s:s, s:s, s:{s:i, s:i}}", "jsonrpc", "2.0", "method", "exec-exit", "params", "id", e->id, "exit",
-			   status),
+		 json_pack("{s:s, s:s, s:{s:i, s:i}}", "jsonrpc", "2.0", "method", "exec-exit",
+			   "params", "id", e->id, "exit", status),
 		 -1);
 }

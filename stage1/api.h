@@ -12,7 +12,7 @@ struct client {
 	struct buf in;
 	int fds[API_REQUEST_FDS]; /* came with the request that is being read */
 	size_t n_fds;
-	json_t *waiting_id;	/* a `wait` that is not answered yet, or NULL */
+	json_t *waiting_id;         /* a `wait` that is not answered yet, or NULL */
 	const struct app *wait_app; /* NULL: the pod */
 	struct client *next;
 };
@@ -24,9 +24,10 @@ struct api {
 	unsigned n_clients;
 };
 
-/* A method answers with *result (and a descriptor), or defers (1), or fails with err filled. */
-typedef int (*api_method_fn)(struct client *c, json_t *params, json_t *id, json_t **result, int *ret_fd,
-			     struct error *err);
+/* A method answers with *result (and a descriptor), or defers (1), or fails with err filled
+ * (and *result for the error's data, or NULL). */
+typedef int (*api_method_fn)(struct client *c, json_t *params, json_t *id, json_t **result,
+			     int *ret_fd, struct error *err);
 
 enum { API_DEFERRED = 1 };
 
@@ -39,7 +40,14 @@ struct api_method {
 const struct api_method *api_method_find(const char *name);
 
 /* JSON-RPC error codes (docs/api/pod.json). */
-enum { API_PARSE = -32700, API_REQUEST = -32600, API_METHOD = -32601, API_PARAMS = -32602, API_PHASE = -32000, API_FAILED = -32001 };
+enum {
+	API_PARSE = -32700,
+	API_REQUEST = -32600,
+	API_METHOD = -32601,
+	API_PARAMS = -32602,
+	API_PHASE = -32000,
+	API_FAILED = -32001
+};
 
 /* Sends one line; takes the reference. A client that does not read is dropped later, by its event. */
 void api_send(struct client *c, json_t *line, int fd);

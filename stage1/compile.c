@@ -17,7 +17,10 @@ static const struct {
 } system_mounts[] = {
 	{ "/proc", "proc", MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC, { 0 } },
 	{ "/sys", "sysfs", MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC | MOUNT_READONLY, { 0 } },
-	{ "/dev", "tmpfs", MOUNT_NOSUID | MOUNT_NOEXEC, { "mode", "755", "size", "65536k", "nr_inodes", "8192" } },
+	{ "/dev",
+	  "tmpfs",
+	  MOUNT_NOSUID | MOUNT_NOEXEC,
+	  { "mode", "755", "size", "65536k", "nr_inodes", "8192" } },
 	{ "/dev/pts",
 	  "devpts",
 	  MOUNT_NOSUID | MOUNT_NOEXEC,
@@ -37,19 +40,21 @@ static const struct plan_device devices[] = {
 };
 
 static const struct plan_link links[] = {
-	{ "ptmx", "pts/ptmx" },		  { "fd", "/proc/self/fd" },
-	{ "stdin", "/proc/self/fd/0" },	  { "stdout", "/proc/self/fd/1" },
+	{ "ptmx", "pts/ptmx" },          { "fd", "/proc/self/fd" },
+	{ "stdin", "/proc/self/fd/0" },  { "stdout", "/proc/self/fd/1" },
 	{ "stderr", "/proc/self/fd/2" },
 };
 
 /* What tells about, or reaches into, the host (as in the OCI runtimes' defaults). */
 static const char *const masks[] = {
-	"/proc/asound",	    "/proc/acpi",	"/proc/interrupts",  "/proc/kcore",
-	"/proc/keys",	    "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
-	"/proc/sched_debug", "/proc/scsi",	"/sys/firmware",     "/sys/devices/virtual/powercap",
+	"/proc/asound",     "/proc/acpi",        "/proc/interrupts",
+	"/proc/kcore",      "/proc/keys",        "/proc/latency_stats",
+	"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
+	"/proc/scsi",       "/sys/firmware",     "/sys/devices/virtual/powercap",
 };
 
-static const char *const readonly[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger" };
+static const char *const readonly[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
+					"/proc/sysrq-trigger" };
 
 void compiled_deinit(struct compiled *c)
 {
@@ -84,7 +89,9 @@ static void add_system_mounts(struct compiled *c)
 					  .target = system_mounts[i].target,
 					  .attributes = system_mounts[i].attributes,
 					  .flags = PLAN_MOUNT_NO_LINKS };
-		for (size_t k = 0; k < ARRAY_SIZE(system_mounts[i].options) && system_mounts[i].options[k]; k += 2) {
+		for (size_t k = 0;
+		     k < ARRAY_SIZE(system_mounts[i].options) && system_mounts[i].options[k];
+		     k += 2) {
 			c->options[c->plan.n_options++] = system_mounts[i].options[k];
 			c->options[c->plan.n_options++] = system_mounts[i].options[k + 1];
 			m->option_n++;
@@ -105,7 +112,8 @@ static void add_cgroup_mount(struct compiled *c, const struct supervisor *s)
 	*add_mount(c) = (struct plan_mount){ .source = PLAN_SOURCE_NEW,
 					     .fstype = "cgroup2",
 					     .target = "/sys/fs/cgroup",
-					     .attributes = MOUNT_READONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC,
+					     .attributes = MOUNT_READONLY | MOUNT_NOSUID |
+							   MOUNT_NODEV | MOUNT_NOEXEC,
 					     .flags = PLAN_MOUNT_NO_LINKS };
 }
 
@@ -127,7 +135,9 @@ static int compile_root(struct app *app, struct compiled *c, struct error *err)
 						     .fd = add_fd(c, app->mounts[i].fd),
 						     .fstype = "",
 						     .target = app->mounts[i].path,
-						     .flags = app->mounts[i].file ? PLAN_MOUNT_MAKE_FILE : 0 };
+						     .flags = app->mounts[i].file
+								      ? PLAN_MOUNT_MAKE_FILE
+								      : 0 };
 	c->plan.mounts = c->mounts;
 	c->plan.options = c->options;
 	c->plan.devices = devices;
@@ -157,10 +167,12 @@ static void compile_namespaces(struct app *app, enum role role, struct compiled 
 	c->plan.flags |= PLAN_UNSHARE_CGROUP;
 	if (app->namespace >= 0) {
 		c->joins[c->plan.n_joins++] = (struct plan_join){ add_fd(c, app->s->podinit), pod };
-		c->joins[c->plan.n_joins++] = (struct plan_join){ add_fd(c, app->namespace), CLONE_NEWNS };
+		c->joins[c->plan.n_joins++] = (struct plan_join){ add_fd(c, app->namespace),
+								  CLONE_NEWNS };
 		return;
 	}
-	c->joins[c->plan.n_joins++] = (struct plan_join){ add_fd(c, app->s->podinit), pod | CLONE_NEWNS };
+	c->joins[c->plan.n_joins++] = (struct plan_join){ add_fd(c, app->s->podinit),
+							  pod | CLONE_NEWNS };
 	if (app->manifest->app->pre_start.n || app->manifest->app->post_stop.n)
 		c->plan.flags |= PLAN_SEND_NAMESPACE;
 }
@@ -211,8 +223,8 @@ static int fill_environment(const struct app *app, const struct role_options *o,
 	return r < 0 ? r : put_env(c, strdup("container=carob"));
 }
 
-static int compile_environment(const struct app *app, const struct role_options *o, struct compiled *c,
-			       struct error *err)
+static int compile_environment(const struct app *app, const struct role_options *o,
+			       struct compiled *c, struct error *err)
 {
 	size_t most = app->manifest->app->environment.n + 5;
 	int r = -ENOMEM;
@@ -227,23 +239,25 @@ static int compile_environment(const struct app *app, const struct role_options 
 	return r < 0 ? error_set(err, r, "environment") : 0;
 }
 
-static int compile_argv(const struct app *app, enum role role, const struct role_options *o, struct compiled *c,
-			struct error *err)
+static int compile_argv(const struct app *app, enum role role, const struct role_options *o,
+			struct compiled *c, struct error *err)
 {
 	const struct appc_app *a = app->manifest->app;
-	const struct appc_strings *strings = role == ROLE_PRE_START ? &a->pre_start :
-					     role == ROLE_POST_STOP ? &a->post_stop :
-								      &a->exec;
+	const struct appc_strings *strings = role == ROLE_PRE_START   ? &a->pre_start
+					     : role == ROLE_POST_STOP ? &a->post_stop
+								      : &a->exec;
 
 	c->plan.argv = o->argv ? o->argv : (const char *const *)strings->list;
 	while (c->plan.argv && c->plan.argv[c->plan.n_argv])
 		c->plan.n_argv++;
 	if (c->plan.n_argv == 0 || !c->plan.argv[0][0])
-		return error_set(err, -EINVAL, "exec: the image names no program; give one behind the image.");
+		return error_set(err, -EINVAL,
+				 "exec: the image names no program; give one behind the image.");
 	return 0;
 }
 
-static void compile_identity(const struct app *app, const struct role_options *o, struct compiled *c)
+static void compile_identity(const struct app *app, const struct role_options *o,
+			     struct compiled *c)
 {
 	const struct appc_app *a = app->manifest->app;
 	const struct confinement *conf = &app->confinement;
@@ -268,8 +282,8 @@ static void compile_identity(const struct app *app, const struct role_options *o
 	}
 }
 
-int compile_app(struct app *app, enum role role, const struct role_options *options, struct compiled *ret,
-		struct error *err)
+int compile_app(struct app *app, enum role role, const struct role_options *options,
+		struct compiled *ret, struct error *err)
 {
 	static const struct role_options none;
 	const struct role_options *o = options ? options : &none;
@@ -291,7 +305,8 @@ int compile_app(struct app *app, enum role role, const struct role_options *opti
 	return r < 0 ? error_context(err, r, "app", app->manifest->name) : 0;
 }
 
-void compile_describe(const struct plan *plan, uint32_t step, uint32_t index, char *dst, size_t size)
+void compile_describe(const struct plan *plan, uint32_t step, uint32_t index, char *dst,
+		      size_t size)
 {
 	const char *what = "";
 

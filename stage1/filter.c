@@ -11,19 +11,22 @@
 enum { MAX_RULES = 1024 };
 
 /* What a retained set must also allow so that the program can be started and can end. */
-static const char *const life_cycle[] = { "execve", "execveat", "exit", "exit_group", "rt_sigreturn", "sigreturn" };
+static const char *const life_cycle[] = { "execve",     "execveat",     "exit",
+					  "exit_group", "rt_sigreturn", "sigreturn" };
 
 struct rules {
 	struct seccomp_rule list[MAX_RULES];
 	size_t n;
 };
 
-static int add_rule(struct rules *rules, const char *syscall, enum seccomp_action action, int errno_value)
+static int add_rule(struct rules *rules, const char *syscall, enum seccomp_action action,
+		    int errno_value)
 {
 	if (rules->n == MAX_RULES)
 		return -E2BIG;
-	rules->list[rules->n++] =
-		(struct seccomp_rule){ .syscall = syscall, .action = action, .errno_value = errno_value };
+	rules->list[rules->n++] = (struct seccomp_rule){ .syscall = syscall,
+							 .action = action,
+							 .errno_value = errno_value };
 	return 0;
 }
 
@@ -36,7 +39,8 @@ static bool has_wildcard(const struct appc_isolator *iso, const char *name)
 }
 
 /* errno "" means SIGSYS (appc spec, "seccomp"). */
-static int denial(const struct appc_isolator *iso, enum seccomp_action *ret_action, int *ret_errno, struct error *err)
+static int denial(const struct appc_isolator *iso, enum seccomp_action *ret_action, int *ret_errno,
+		  struct error *err)
 {
 	*ret_errno = 0;
 	*ret_action = SECCOMP_ACTION_KILL;
@@ -80,8 +84,8 @@ static int retain_rules(const struct appc_isolator *iso, struct rules *rules)
 }
 
 /* Takes every rule about the named calls out of the default filter and denies them instead. */
-static int remove_rules(const struct appc_isolator *iso, enum seccomp_action action, int errno_value,
-			struct rules *rules)
+static int remove_rules(const struct appc_isolator *iso, enum seccomp_action action,
+			int errno_value, struct rules *rules)
 {
 	for (size_t i = 0; i < iso->set.n; i++) {
 		const char *name = iso->set.list[i];
@@ -99,10 +103,11 @@ static int remove_rules(const struct appc_isolator *iso, enum seccomp_action act
 	return 0;
 }
 
-static int cached(const struct supervisor *s, const struct seccomp_spec *spec, void **ret, size_t *ret_n,
-		  struct error *err)
+static int cached(const struct supervisor *s, const struct seccomp_spec *spec, void **ret,
+		  size_t *ret_n, struct error *err)
 {
-	char dir[sizeof(s->dirs.root) + 32], digest[SECCOMP_DIGEST_TEXT], path[sizeof(dir) + SECCOMP_DIGEST_TEXT];
+	char dir[sizeof(s->dirs.root) + 32], digest[SECCOMP_DIGEST_TEXT],
+		path[sizeof(dir) + SECCOMP_DIGEST_TEXT];
 	size_t len;
 	int r;
 
@@ -125,12 +130,15 @@ static int cached(const struct supervisor *s, const struct seccomp_spec *spec, v
 	return 0;
 }
 
-int filter_compile(const struct supervisor *s, const struct appc_isolators *isolators, uint64_t capabilities,
-		   void **ret, size_t *ret_n, struct error *err)
+int filter_compile(const struct supervisor *s, const struct appc_isolators *isolators,
+		   uint64_t capabilities, void **ret, size_t *ret_n, struct error *err)
 {
-	const struct appc_isolator *retain = appc_isolator_find(isolators, APPC_ISOLATOR_SECCOMP_RETAIN);
-	const struct appc_isolator *remove = appc_isolator_find(isolators, APPC_ISOLATOR_SECCOMP_REMOVE);
-	struct seccomp_spec spec = { .default_action = SECCOMP_ACTION_ERRNO, .default_errno = ENOSYS };
+	const struct appc_isolator *retain = appc_isolator_find(isolators,
+								APPC_ISOLATOR_SECCOMP_RETAIN);
+	const struct appc_isolator *remove = appc_isolator_find(isolators,
+								APPC_ISOLATOR_SECCOMP_REMOVE);
+	struct seccomp_spec spec = { .default_action = SECCOMP_ACTION_ERRNO,
+				     .default_errno = ENOSYS };
 	enum seccomp_action action;
 	_free_ struct rules *rules = malloc(sizeof(*rules));
 	int errno_value, r = 0;

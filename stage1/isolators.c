@@ -27,8 +27,8 @@ void confinement_deinit(struct confinement *c)
 }
 
 /* Refuses, or notes, every isolator that cannot be enforced. */
-static int check_enforceable(struct supervisor *s, const struct appc_isolators *set, const char *owner,
-			     struct error *err)
+static int check_enforceable(struct supervisor *s, const struct appc_isolators *set,
+			     const char *owner, struct error *err)
 {
 	for (size_t i = 0; i < set->n; i++) {
 		const struct appc_isolator *iso = &set->list[i];
@@ -38,13 +38,16 @@ static int check_enforceable(struct supervisor *s, const struct appc_isolators *
 			if (unenforceable[k].kind == iso->kind)
 				why = unenforceable[k].why;
 		if (iso->kind == APPC_ISOLATOR_UNKNOWN) {
-			if (supervisor_note(s, "%s: isolator %s is unknown and was ignored", owner, iso->name) < 0)
+			if (supervisor_note(s, "%s: isolator %s is unknown and was ignored", owner,
+					    iso->name) < 0)
 				return error_set(err, -ENOMEM, "out of memory");
 		} else if (why && supervisor_ignores(s, iso->name)) {
-			if (supervisor_note(s, "%s: isolator %s was ignored as asked: %s", owner, iso->name, why) < 0)
+			if (supervisor_note(s, "%s: isolator %s was ignored as asked: %s", owner,
+					    iso->name, why) < 0)
 				return error_set(err, -ENOMEM, "out of memory");
 		} else if (why) {
-			error_set(err, -EOPNOTSUPP, "%s; --ignore-isolator %s starts without it.", why, iso->name);
+			error_set(err, -EOPNOTSUPP, "%s; --ignore-isolator %s starts without it.",
+				  why, iso->name);
 			return error_context(err, -EOPNOTSUPP, "isolators", iso->name);
 		}
 	}
@@ -87,7 +90,8 @@ static int capability_set(const struct appc_isolator *iso, uint64_t *ret, struct
 		int number = caps_number(iso->set.list[i]);
 
 		if (number < 0) {
-			error_set(err, -EINVAL, "%s is no capability (capabilities(7)).", iso->set.list[i]);
+			error_set(err, -EINVAL, "%s is no capability (capabilities(7)).",
+				  iso->set.list[i]);
 			return error_context(err, -EINVAL, "isolators", iso->name);
 		}
 		set |= CAP_BIT(number);
@@ -99,8 +103,10 @@ static int capability_set(const struct appc_isolator *iso, uint64_t *ret, struct
 static int compile_capabilities(struct supervisor *s, const struct appc_pod_app *app, uint64_t *ret,
 				struct error *err)
 {
-	const struct appc_isolator *retain = appc_isolator_find(&app->app->isolators, APPC_ISOLATOR_CAPS_RETAIN);
-	const struct appc_isolator *remove = appc_isolator_find(&app->app->isolators, APPC_ISOLATOR_CAPS_REMOVE);
+	const struct appc_isolator *retain = appc_isolator_find(&app->app->isolators,
+								APPC_ISOLATOR_CAPS_RETAIN);
+	const struct appc_isolator *remove = appc_isolator_find(&app->app->isolators,
+								APPC_ISOLATOR_CAPS_REMOVE);
 	uint64_t set = CAPS_APP_DEFAULT, named = 0, ours = 0, missing;
 	int r = 0;
 
@@ -117,7 +123,8 @@ static int compile_capabilities(struct supervisor *s, const struct appc_pod_app 
 		return error_set(err, r, "cannot read the capabilities of carob-stage1");
 	missing = set & ~ours;
 	for (int i = 0; missing; i++, missing >>= 1)
-		if (missing & 1 && supervisor_note(s, "app %s: %s is not to be had on this host", app->name, caps_name(i)) < 0)
+		if (missing & 1 && supervisor_note(s, "app %s: %s is not to be had on this host",
+						   app->name, caps_name(i)) < 0)
 			return error_set(err, -ENOMEM, "out of memory");
 	*ret = set & ours;
 	return 0;
@@ -128,19 +135,21 @@ static void compile_rlimits(const struct appc_isolators *set, struct confinement
 	const struct appc_isolator *iso = appc_isolator_find(set, APPC_ISOLATOR_RLIMITS);
 	bool core = false;
 
-	for (size_t i = 0; iso && i < iso->n_rlimits && ret->n_rlimits < ARRAY_SIZE(ret->rlimits) - 1; i++) {
+	for (size_t i = 0;
+	     iso && i < iso->n_rlimits && ret->n_rlimits < ARRAY_SIZE(ret->rlimits) - 1; i++) {
 		const struct appc_rlimit *l = &iso->rlimits[i];
 
 		core = core || l->resource == 4 /* RLIMIT_CORE */;
-		ret->rlimits[ret->n_rlimits++] = (struct plan_rlimit){ (uint32_t)l->resource, l->soft, l->hard };
+		ret->rlimits[ret->n_rlimits++] = (struct plan_rlimit){ (uint32_t)l->resource,
+								       l->soft, l->hard };
 	}
 	/* the host's core_pattern may be a program that runs outside with paths from inside */
 	if (!core)
 		ret->rlimits[ret->n_rlimits++] = (struct plan_rlimit){ 4 /* RLIMIT_CORE */, 0, 0 };
 }
 
-int isolators_compile_app(struct supervisor *s, const struct appc_pod_app *app, struct confinement *ret,
-			  struct error *err)
+int isolators_compile_app(struct supervisor *s, const struct appc_pod_app *app,
+			  struct confinement *ret, struct error *err)
 {
 	const struct appc_isolators *set = &app->app->isolators;
 	const struct appc_isolator *oom = appc_isolator_find(set, APPC_ISOLATOR_OOM_SCORE_ADJ);

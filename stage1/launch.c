@@ -51,9 +51,14 @@ static int explain(const struct supervisor *s, const struct plan *plan, struct e
 		error_set(err, -error, "%s %s: neither a number nor in the image's /etc/%s.",
 			  report.index ? "group" : "user", what, report.index ? "group" : "passwd");
 	else if (report.step == PLAN_STEP_EXEC && error == ENOENT)
-		error_set(err, -error, "exec: %s: no such program in the image (or its interpreter is missing).", what);
+		error_set(err, -error,
+			  "exec: %s: no such program in the image (or its interpreter is missing).",
+			  what);
+	else if (report.step == PLAN_STEP_MOUNT && error == EXDEV)
+		error_set(err, -error, "mount %s: a link of the image leads into another mount.", what);
 	else
-		error_set(err, -error, "%s%s%s", field, *field && *what ? " " : "", *what || *field ? what : "failed");
+		error_set(err, -error, "%s%s%s", field, *field && *what ? " " : "",
+			  *what || *field ? what : "failed");
 	return error_context(err, -error, plan_step_name(report.step), plan->app);
 }
 
@@ -68,7 +73,8 @@ static int send_plan(const struct compiled *c, int sock, int report_fd, struct e
 
 	r = plan_encode(&c->plan, &block, &len);
 	if (r < 0)
-		return error_set(err, r, "the plan is too large (arguments and environment together)");
+		return error_set(err, r,
+				 "the plan is too large (arguments and environment together)");
 	memfd = process_sealed_bytes("carob-plan", block, len);
 	if (memfd < 0)
 		return error_set(err, memfd, "cannot seal the plan");
@@ -109,7 +115,8 @@ static int receive_replies(int sock, struct launched *ret)
 	}
 }
 
-static int spawn(struct supervisor *s, const struct compiled *c, const int stdio[3], int keep, struct launched *ret)
+static int spawn(struct supervisor *s, const struct compiled *c, const int stdio[3], int keep,
+		 struct launched *ret)
 {
 	static const char *const argv[] = { "carob-stage3", NULL }, *const envp[] = { NULL };
 	const struct process_spec spec = {
@@ -140,8 +147,8 @@ static void give_up(struct launched *l)
 	l->pidfd = l->terminal = l->namespace = -1;
 }
 
-int launch_process(struct supervisor *s, const struct compiled *c, const int stdio[3], struct launched *ret,
-		   struct error *err)
+int launch_process(struct supervisor *s, const struct compiled *c, const int stdio[3],
+		   struct launched *ret, struct error *err)
 {
 	struct launched l = { .pidfd = -1, .terminal = -1, .namespace = -1 };
 	_close_ int ours = -1, theirs = -1;

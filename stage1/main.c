@@ -53,7 +53,8 @@ static int parse(struct supervisor *s, int argc, char **argv, struct error *err)
 		i++;
 	}
 	if (r < 0 || !uuid || !uuid_is(uuid) || s->dir < 0 || !s->dirs.root[0] || !s->dirs.run[0])
-		return error_set(err, -EINVAL, "carob-stage1 is started by `carob run`, not by hand.");
+		return error_set(err, -EINVAL,
+				 "carob-stage1 is started by `carob run`, not by hand.");
 	memcpy(s->pod.uuid, uuid, UUID_TEXT);
 	return 0;
 }
@@ -70,7 +71,9 @@ static int load(struct supervisor *s, struct error *err)
 	if (r < 0)
 		return error_context(err, r, "pod", uuid);
 	if (s->pod.launch.n_apps != s->pod.manifest->n_apps || s->pod.manifest->n_apps == 0)
-		return error_set(err, -EBADMSG, "pod %s: the pod file is damaged: apps and launch do not agree.", uuid);
+		return error_set(err, -EBADMSG,
+				 "pod %s: the pod file is damaged: apps and launch do not agree.",
+				 uuid);
 	s->n_apps = s->pod.manifest->n_apps;
 	s->apps = calloc(s->n_apps, sizeof(*s->apps));
 	if (!s->apps)
@@ -81,7 +84,8 @@ static int load(struct supervisor *s, struct error *err)
 		app->s = s;
 		app->manifest = &s->pod.manifest->apps[i];
 		app->launch = &s->pod.launch.apps[i];
-		app->rootfs = app->namespace = app->log = app->child.pidfd = app->exit = app->entrance.v2 = -1;
+		app->rootfs = app->namespace = app->log = app->child.pidfd = app->exit =
+			app->entrance.v2 = -1;
 	}
 	return 0;
 }
@@ -114,7 +118,11 @@ static int prepare(struct supervisor *s, struct error *err)
 	r = process_reset_signals();
 	if (r < 0)
 		return error_set(err, r, "cannot reset signals");
-	signal(SIGPIPE, SIG_IGN); /* a caller that closed its end is an error of write(2) */
+	/* a caller that closed its end is an error of write(2); ignored would be inherited by apps */
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return error_set(err, -errno, "cannot block SIGPIPE");
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
 		sigaddset(&set, forwarded[i]);
@@ -123,7 +131,8 @@ static int prepare(struct supervisor *s, struct error *err)
 		return error_set(err, r, "cannot make an event loop");
 	s->signals = loop_signalfd(&set);
 	s->signal_source = (struct loop_source){ .fd = -1, .fn = on_signal, .data = s };
-	r = s->signals < 0 ? s->signals : loop_add(&s->loop, &s->signal_source, s->signals, EPOLLIN);
+	r = s->signals < 0 ? s->signals
+			   : loop_add(&s->loop, &s->signal_source, s->signals, EPOLLIN);
 	if (r < 0)
 		return error_set(err, r, "cannot watch signals");
 	sink_init(&s->out, s, foreground ? STDOUT_FILENO : -1);
@@ -153,7 +162,8 @@ static void remove_pod_directory(struct supervisor *s)
 	if (s->pod.launch.name)
 		pod_name_release(&s->dirs, s->pod.launch.name, s->pod.uuid);
 	snprintf(path, sizeof(path), "%s/pods", s->dirs.root);
-	pods = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC); /* lint: path ok: our own state directory */
+	pods = open(path,
+		    O_PATH | O_DIRECTORY | O_CLOEXEC); /* lint: path ok: our own state directory */
 	if (pods >= 0 && path_remove_tree(pods, s->pod.uuid) < 0)
 		return; /* `carob gc` finds it */
 }
@@ -169,7 +179,8 @@ static void write_status(struct supervisor *s)
 	    pod_status_write(&status, s->dir, s->pod.launch.detached, &err) == 0)
 		return;
 	error_format(&err, line, sizeof(line));
-	dprintf(STDERR_FILENO, "carob: the status of pod %s could not be written: %s\n", s->pod.uuid, line);
+	dprintf(STDERR_FILENO, "carob: the status of pod %s could not be written: %s\n",
+		s->pod.uuid, line);
 }
 
 static void finish(struct supervisor *s, bool failed)
@@ -222,8 +233,7 @@ int main(int argc, char **argv)
 				       .ready_fd = -1,
 				       .init_entrance = { .v2 = -1 },
 				       .exit = -1,
-				       .terminal = { .master = -1 },
-				       .podinit_source = { .fd = -1 } };
+				       .terminal = { .master = -1 } };
 	struct error err = { 0 };
 	char line[1024];
 	int code, r;
@@ -235,6 +245,10 @@ int main(int argc, char **argv)
 		r = run(&s, &err);
 	if (r == 0) {
 		finish(&s, false);
+		if (s.failure.code) { /* of an app, after the start */
+			error_format(&s.failure, line, sizeof(line));
+			dprintf(STDERR_FILENO, "carob: %s\n", line);
+		}
 		return s.exit;
 	}
 	code = s.failure.code ? launch_exit_code(&s) : 125;

@@ -19,20 +19,23 @@ static int get_app(struct client *c, json_t *params, struct app **ret, struct er
 	if (!json_is_string(app))
 		return bad(err, "app is to be a string");
 	*ret = supervisor_app(c->api->s, json_string_value(app));
-	return *ret ? 0 : error_set(err, -ENOENT, "app %s: the pod has no app of that name.", json_string_value(app));
+	return *ret ? 0
+		    : error_set(err, -EINVAL, "app %s: the pod has no app of that name.",
+				json_string_value(app));
 }
 
 /* An integer between low and high; absent: *ret stays. */
-static int get_integer(json_t *params, const char *name, json_int_t low, json_int_t high, json_int_t *ret,
-		       struct error *err)
+static int get_integer(json_t *params, const char *name, json_int_t low, json_int_t high,
+		       json_int_t *ret, struct error *err)
 {
 	json_t *value = json_object_get(params, name);
 
 	if (!value || json_is_null(value))
 		return 0;
-	if (!json_is_integer(value) || json_integer_value(value) < low || json_integer_value(value) > high)
-		return error_set(err, -EINVAL, "%s is to be an integer from %lld to %lld.", name, (long long)low,
-				 (long long)high);
+	if (!json_is_integer(value) || json_integer_value(value) < low ||
+	    json_integer_value(value) > high)
+		return error_set(err, -EINVAL, "%s is to be an integer from %lld to %lld.", name,
+				 (long long)low, (long long)high);
 	*ret = json_integer_value(value);
 	return 0;
 }
@@ -50,13 +53,16 @@ static int method_status(struct client *c, json_t *params, json_t *id, json_t **
 	*result = pod_status_json(&status);
 	if (cgroup_stats(&s->cgroups, s->group.path, &stats) == 0)
 		json_object_set_new(*result, "stats",
-				    json_pack("{s:I, s:I, s:I, s:I}", "cpu_ns", (json_int_t)stats.cpu_ns, "memory_bytes",
+				    json_pack("{s:I, s:I, s:I, s:I}", "cpu_ns",
+					      (json_int_t)stats.cpu_ns, "memory_bytes",
 					      (json_int_t)stats.memory_bytes, "memory_peak_bytes",
-					      (json_int_t)stats.memory_peak_bytes, "pids", (json_int_t)stats.pids));
+					      (json_int_t)stats.memory_peak_bytes, "pids",
+					      (json_int_t)stats.pids));
 	return 0;
 }
 
-static int method_wait(struct client *c, json_t *params, json_t *id, json_t **result, int *ret_fd, struct error *err)
+static int method_wait(struct client *c, json_t *params, json_t *id, json_t **result, int *ret_fd,
+		       struct error *err)
 {
 	struct app *app;
 	int r = get_app(c, params, &app, err);
@@ -104,7 +110,8 @@ static int method_signal(struct client *c, json_t *params, json_t *id, json_t **
 	return error_set(err, -ENOENT, "id %lld: no process of this connection.", (long long)exec);
 }
 
-static int method_stop(struct client *c, json_t *params, json_t *id, json_t **result, int *ret_fd, struct error *err)
+static int method_stop(struct client *c, json_t *params, json_t *id, json_t **result, int *ret_fd,
+		       struct error *err)
 {
 	json_int_t grace = c->api->s->pod.launch.stop_grace_s;
 	int r = get_integer(params, "grace", 0, 86400, &grace, err);
@@ -153,7 +160,8 @@ static int check_environment(const char *const *env, struct error *err)
 		memcpy(name, env[i], n);
 		name[n] = '\0';
 		if (!appc_is_env_name(name))
-			return error_set(err, -EINVAL, "environment[%zu]: %s is no name of a variable.", i, name);
+			return error_set(err, -EINVAL,
+					 "environment[%zu]: %s is no name of a variable.", i, name);
 	}
 	return 0;
 }
@@ -179,29 +187,35 @@ static int get_exec_options(json_t *params, struct role_options *o, struct error
 	return r;
 }
 
-static int run_exec(struct client *c, struct app *app, struct role_options *o, json_t **result, int *ret_fd,
-		    struct error *err)
+static int run_exec(struct client *c, struct app *app, const struct role_options *o,
+		    json_t **result, int *ret_fd, struct error *err)
 {
+	struct exec_request request = {
+		.app = app, .options = o, .stdio = { -1, -1, -1 }, .client = c
+	};
 	struct launched l = { .pidfd = -1, .terminal = -1, .namespace = -1 };
-	int stdio[3] = { -1, -1, -1 }, id, r;
+	int id, r;
 
-	if (o->argv == NULL || !o->argv[0])
+	if (!o->argv || !o->argv[0])
 		return bad(err, "argv is missing");
-	if (!o->terminal && c->n_fds != 3)
-		return bad(err, "three descriptors are to come with the request, for standard input, output and error");
-	for (size_t i = 0; !o->terminal && i < 3; i++)
-		stdio[i] = c->fds[i];
-	r = supervise_exec(c->api->s, app, o, stdio, c, &l, &id, err);
+	if (!o->terminal && c->n_fds != API_REQUEST_FDS)
+		return bad(
+			err,
+			"three descriptors are to come with the request: standard input, output, error");
+	for (size_t i = 0; !o->terminal && i < API_REQUEST_FDS; i++)
+		request.stdio[i] = c->fds[i];
+	r = supervise_exec(c->api->s, &request, &l, &id, err);
 	if (r < 0) {
-		/* what failed decides the exit code of `carob enter`: it comes with the message */
-		return r == -EINVAL ? -ECANCELED : r;
+		*result = json_pack("{s:i}", "exit", launch_exit_code(c->api->s));
+		return r == -EINVAL ? -ECANCELED : r; /* the parameters were right */
 	}
 	*ret_fd = l.terminal;
 	*result = json_pack("{s:i, s:i}", "id", id, "pid", (int)l.pid);
 	return 0;
 }
 
-static int method_exec(struct client *c, json_t *params, json_t *id, json_t **result, int *ret_fd, struct error *err)
+static int method_exec(struct client *c, json_t *params, json_t *id, json_t **result, int *ret_fd,
+		       struct error *err)
 {
 	struct role_options options = { 0 };
 	_free_ const char **argv = NULL;

@@ -22,26 +22,31 @@ int output_open_log(struct app *app, struct error *err)
 	int dir = app->s->dir;
 
 	snprintf(name, sizeof(name), "apps/%s", app->manifest->name);
-	if (mkdirat(dir, "apps", 0700) < 0 && errno != EEXIST) /* lint: path ok: the pod directory is ours alone */
+	/* lint: path ok: the pod directory is ours alone */
+	if (mkdirat(dir, "apps", 0700) < 0 && errno != EEXIST)
 		return error_set(err, -errno, "cannot make the directory of logs");
-	if (mkdirat(dir, name, 0700) < 0 && errno != EEXIST) /* lint: path ok: the pod directory is ours alone */
+	/* lint: path ok: the pod directory is ours alone */
+	if (mkdirat(dir, name, 0700) < 0 && errno != EEXIST)
 		return error_set(err, -errno, "cannot make the directory of logs");
 	snprintf(name, sizeof(name), "apps/%s/log", app->manifest->name);
 	app->log = path_open(dir, name, PATH_NO_LINKS, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	return app->log < 0 ? error_set(err, app->log, "cannot open the log") : 0;
 }
 
-static int log_line(struct buf *out, const struct stream *st, const char *time, bool whole, const char *text, size_t n)
+static int log_line(struct buf *out, const struct stream *st, const char *time, bool whole,
+		    const char *text, size_t n)
 {
-	if (n > 0 && whole && text[n - 1] == '\r')
+	if (n > 0 && whole && text[n - 1] == '\r' && st->app->launch->input == POD_STDIN_TTY)
 		n--; /* a terminal ends lines that way */
-	if (buf_addf(out, "%s %s %c ", time, st->tag, whole ? 'F' : 'P') < 0 || buf_add(out, text, n) < 0)
+	if (buf_addf(out, "%s %s %c ", time, st->tag, whole ? 'F' : 'P') < 0 ||
+	    buf_add(out, text, n) < 0)
 		return -ENOMEM;
 	return buf_add(out, "\n", 1);
 }
 
 /* Adds the text to the line begun; a line that ends, or grows too long, goes out. */
-static int log_piece(struct buf *out, struct stream *st, const char *time, const char *text, size_t n, bool ends)
+static int log_piece(struct buf *out, struct stream *st, const char *time, const char *text,
+		     size_t n, bool ends)
 {
 	int r = 0;
 
@@ -89,7 +94,8 @@ static void log_chunk(struct stream *st, const char *data, size_t n)
 		r = write_all(st->app->log, out.data, out.len);
 	if (r < 0) {
 		close(take_fd(&st->app->log));
-		r = supervisor_note(st->app->s, "app %s: its log ends here: %s", st->app->manifest->name, strerror(-r));
+		r = supervisor_note(st->app->s, "app %s: its log ends here: %s",
+				    st->app->manifest->name, strerror(-r));
 	}
 }
 
@@ -126,9 +132,11 @@ static bool pass_on(struct stream *st)
 		size_t part = st->pending.len - done;
 		ssize_t n;
 
-		if (k->pollable && (poll(&pfd, 1, 0) <= 0 || !(pfd.revents & (POLLOUT | POLLERR | POLLHUP))))
+		if (k->pollable &&
+		    (poll(&pfd, 1, 0) <= 0 || !(pfd.revents & (POLLOUT | POLLERR | POLLHUP))))
 			break;
-		n = write(k->fd, st->pending.data + done, k->pollable && part > ATOMIC_WRITE ? ATOMIC_WRITE : part);
+		n = write(k->fd, st->pending.data + done,
+			  k->pollable && part > ATOMIC_WRITE ? ATOMIC_WRITE : part);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
@@ -248,7 +256,8 @@ void output_drain(struct stream *st)
 		_buf_ struct buf out = BUF_INIT(2 * LIMIT_LOG_LINE_BYTES);
 
 		time_format(time, time_now_ns());
-		if (st->app->log >= 0 && log_line(&out, st, time, false, st->line.data, st->line.len) == 0 &&
+		if (st->app->log >= 0 &&
+		    log_line(&out, st, time, false, st->line.data, st->line.len) == 0 &&
 		    write_all(st->app->log, out.data, out.len) < 0)
 			close(take_fd(&st->app->log));
 	}
@@ -259,7 +268,8 @@ void output_flush(struct stream *st)
 {
 	if (!st->app)
 		return;
-	if (st->sink->fd >= 0 && st->pending.len > 0 && write_all(st->sink->fd, st->pending.data, st->pending.len) < 0)
+	if (st->sink->fd >= 0 && st->pending.len > 0 &&
+	    write_all(st->sink->fd, st->pending.data, st->pending.len) < 0)
 		st->sink->fd = -1;
 	buf_deinit(&st->pending);
 }

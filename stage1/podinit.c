@@ -8,8 +8,8 @@
 #include "stage1/stage1.h"
 
 static const char *const step_names[PODINIT_STEPS] = {
-	[PODINIT_STEP_NONE] = "start",	     [PODINIT_STEP_RECEIVE] = "receive",
-	[PODINIT_STEP_CGROUP] = "cgroup",    [PODINIT_STEP_HOSTNAME] = "hostname",
+	[PODINIT_STEP_NONE] = "start",        [PODINIT_STEP_RECEIVE] = "receive",
+	[PODINIT_STEP_CGROUP] = "cgroup",     [PODINIT_STEP_HOSTNAME] = "hostname",
 	[PODINIT_STEP_LOOPBACK] = "loopback", [PODINIT_STEP_ROOT] = "root",
 	[PODINIT_STEP_CONFINE] = "confine",
 };
@@ -24,7 +24,8 @@ static int send_config(struct supervisor *s, int lifeline, struct error *err)
 	fds[PODINIT_FD_REPORT] = s->report_fd;
 	fds[PODINIT_FD_LIFELINE] = lifeline;
 	memcpy(fds + PODINIT_FD_CGROUPS, e->tasks, e->n * sizeof(int));
-	r = socket_send_fds(s->podinit_sock, &config, sizeof(config), fds, PODINIT_FD_CGROUPS + e->n);
+	r = socket_send_fds(s->podinit_sock, &config, sizeof(config), fds,
+			    PODINIT_FD_CGROUPS + e->n);
 	return r < 0 ? error_set(err, r, "cannot send pod-init its configuration") : 0;
 }
 
@@ -35,7 +36,8 @@ static int spawn(struct supervisor *s, int keep, struct error *err)
 		.exe_fd = s->podinit_exe,
 		.argv = argv,
 		.envp = envp,
-		.clone_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWNS,
+		.clone_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
+			       CLONE_NEWNS,
 		.cgroup_fd = s->init_entrance.v2,
 		.stdio = { -1, -1, -1 },
 		.keep_fd = keep,
@@ -43,7 +45,9 @@ static int spawn(struct supervisor *s, int keep, struct error *err)
 	};
 
 	s->podinit = process_spawn(&spec, &s->podinit_pid);
-	return s->podinit < 0 ? error_set(err, s->podinit, "cannot start carob-pod-init in new namespaces") : 0;
+	return s->podinit < 0
+		       ? error_set(err, s->podinit, "cannot start carob-pod-init in new namespaces")
+		       : 0;
 }
 
 int podinit_start(struct supervisor *s, struct error *err)
@@ -75,7 +79,8 @@ int podinit_enter(struct supervisor *s, struct error *err)
 	if (n <= 0)
 		return error_set(err, -ETIMEDOUT, "pod-init did not become ready");
 	if (recv(s->podinit_sock, &ready, 1, MSG_DONTWAIT) != 1) {
-		uint32_t step = s->report->step < PODINIT_STEPS ? s->report->step : PODINIT_STEP_NONE;
+		uint32_t step = s->report->step < PODINIT_STEPS ? s->report->step
+								: PODINIT_STEP_NONE;
 		int error = s->report->error > 0 ? s->report->error : EPIPE;
 
 		return error_set(err, -error, "pod-init failed in step %s", step_names[step]);

@@ -47,14 +47,16 @@ struct confinement {
 void confinement_deinit(struct confinement *c);
 
 /* An app's isolators. Adds notes to the supervisor for what was ignored or changed. */
-int isolators_compile_app(struct supervisor *s, const struct appc_pod_app *app, struct confinement *ret,
-			  struct error *err) _must_check_;
+int isolators_compile_app(struct supervisor *s, const struct appc_pod_app *app,
+			  struct confinement *ret, struct error *err) _must_check_;
 /* The pod's: only limits come out of it. */
-int isolators_compile_pod(struct supervisor *s, struct cgroup_limits *ret, struct error *err) _must_check_;
+int isolators_compile_pod(struct supervisor *s, struct cgroup_limits *ret, struct error *err)
+	_must_check_;
 
 /* The filter for these isolators: from the cache or compiled and kept. */
-int filter_compile(const struct supervisor *s, const struct appc_isolators *isolators, uint64_t capabilities,
-		   void **ret, size_t *ret_n, struct error *err) _must_check_;
+int filter_compile(const struct supervisor *s, const struct appc_isolators *isolators,
+		   uint64_t capabilities, void **ret, size_t *ret_n, struct error *err)
+	_must_check_;
 
 /* ---- volumes ------------------------------------------------------------------------------------ */
 
@@ -62,12 +64,12 @@ int filter_compile(const struct supervisor *s, const struct appc_isolators *isol
 struct app_mount {
 	const char *volume; /* name, for messages */
 	const char *path;
-	int fd;		    /* detached mount, attributes set */
+	int fd; /* detached mount, attributes set */
 	bool file;
 };
 
-int volumes_open(struct supervisor *s, const struct appc_pod_app *app, struct app_mount **ret, size_t *ret_n,
-		 struct error *err) _must_check_;
+int volumes_open(struct supervisor *s, const struct appc_pod_app *app, struct app_mount **ret,
+		 size_t *ret_n, struct error *err) _must_check_;
 void volumes_close(struct app_mount *mounts, size_t n);
 
 /* ---- cgroups ------------------------------------------------------------------------------------- */
@@ -94,8 +96,8 @@ struct launched {
 /* Starts stage3 with the plan and returns when it has executed the app's program. stdio: three
  * descriptors, -1 for /dev/null. A failure is told in err with app, step, field and reason; exit
  * code for it: launch_exit_code(). */
-int launch_process(struct supervisor *s, const struct compiled *c, const int stdio[3], struct launched *ret,
-		   struct error *err) _must_check_;
+int launch_process(struct supervisor *s, const struct compiled *c, const int stdio[3],
+		   struct launched *ret, struct error *err) _must_check_;
 
 /* 127 when the program is not there, 126 when it cannot be executed, 125 for all else. */
 int launch_exit_code(const struct supervisor *s);
@@ -117,7 +119,7 @@ struct compiled {
 	uint32_t cgroup_indices[CGROUP_MAX];
 	struct plan_join joins[2];
 	int fds[PLAN_MAX_FDS]; /* the plan's fds[]; borrowed */
-	int cgroup;	       /* v2 directory to be born in, or -1; borrowed */
+	int cgroup;            /* v2 directory to be born in, or -1; borrowed */
 };
 
 void compiled_deinit(struct compiled *c);
@@ -135,21 +137,22 @@ struct role_options {
 	uint16_t rows, columns;
 };
 
-int compile_app(struct app *app, enum role role, const struct role_options *options, struct compiled *ret,
-		struct error *err) _must_check_;
+int compile_app(struct app *app, enum role role, const struct role_options *options,
+		struct compiled *ret, struct error *err) _must_check_;
 
 /* What a failing step was about, in the manifest's words: "mounts[2] /data (volume db)". */
-void compile_describe(const struct plan *plan, uint32_t step, uint32_t index, char *dst, size_t size);
+void compile_describe(const struct plan *plan, uint32_t step, uint32_t index, char *dst,
+		      size_t size);
 
 /* ---- output ------------------------------------------------------------------------------------- */
 
 /* Where forwarded output goes: a descriptor of the caller that may be slow. */
 struct sink {
 	struct supervisor *s;
-	int fd;			   /* -1: nowhere */
-	bool pollable;		   /* regular files are not: they never block */
+	int fd;                    /* -1: nowhere */
+	bool pollable;             /* regular files are not: they never block */
 	struct loop_source source; /* waits for room */
-	struct stream *waiting;	   /* streams that wait for room, linked by next */
+	struct stream *waiting;    /* streams that wait for room, linked by next */
 };
 
 /* One stream of an app: a pipe (or a terminal's master) read into the log and passed on. */
@@ -157,17 +160,19 @@ struct stream {
 	struct app *app;
 	const char *tag; /* "stdout", "stderr" */
 	struct loop_source source;
-	int fd;		 /* ours; -1 at the end */
+	int fd; /* ours; -1 at the end */
 	struct sink *sink;
 	struct stream *next;
 	struct buf line;    /* the beginning of a line that has not ended yet */
 	struct buf pending; /* read and logged, but not passed on yet */
-	bool mid_line;	    /* the next byte passed on does not begin a line (prefixes) */
+	bool mid_line;      /* the next byte passed on does not begin a line (prefixes) */
 };
 
 int output_open_log(struct app *app, struct error *err) _must_check_;
-int output_start(struct stream *st, struct app *app, const char *tag, int fd, struct sink *sink) _must_check_;
-void output_drain(struct stream *st); /* logs what is left; closes; what the sink still lacks is pending */
+int output_start(struct stream *st, struct app *app, const char *tag, int fd, struct sink *sink)
+	_must_check_;
+void output_drain(
+	struct stream *st); /* logs what is left; closes; what the sink still lacks is pending */
 void output_flush(struct stream *st); /* passes on what is pending, however long it takes */
 void sink_init(struct sink *k, struct supervisor *s, int fd);
 
@@ -176,7 +181,7 @@ void sink_init(struct sink *k, struct supervisor *s, int fd);
 struct terminal {
 	struct supervisor *s;
 	bool raw;
-	int master;		   /* a descriptor of our own, non-blocking; -1: none */
+	int master;                /* a descriptor of our own, non-blocking; -1: none */
 	struct loop_source input;  /* the caller's terminal: readable */
 	struct loop_source output; /* the master: has room again */
 	struct termios saved;
@@ -213,8 +218,10 @@ struct app {
 	size_t n_mounts;
 	struct child child; /* main process or handler: one at a time */
 	enum pod_app_state state;
-	bool stopping;	   /* post-stop phase */
-	int exit;	   /* -1: not yet */
+	bool stopping; /* post-stop phase */
+	int exit;      /* -1: not yet */
+	int signal;    /* that ended its main process; 0: none */
+	bool oom;      /* the kernel ended something in it for want of memory */
 	int64_t started_ns, ended_ns;
 	char *error;
 	struct stream out, err;
@@ -248,7 +255,6 @@ struct supervisor {
 	struct plan_report *report;
 	int podinit_sock, podinit, lifeline;
 	pid_t podinit_pid;
-	struct loop_source podinit_source;
 	int signals;
 	struct loop_source signal_source;
 	struct loop_timer kill_timer;
@@ -267,7 +273,8 @@ struct supervisor {
 };
 
 int supervisor_note(struct supervisor *s, const char *fmt, ...) _printf_(2, 3);
-struct app *supervisor_app(struct supervisor *s, const char *name); /* NULL: the only one, if it is; else NULL */
+struct app *supervisor_app(struct supervisor *s,
+			   const char *name); /* NULL: the only one, if it is; else NULL */
 bool supervisor_ignores(const struct supervisor *s, const char *isolator);
 
 /* steps.c */
@@ -277,9 +284,18 @@ void steps_down(struct supervisor *s);
 /* supervise.c */
 int supervise_start(struct supervisor *s, struct error *err) _must_check_;
 int supervise_stop(struct supervisor *s, unsigned grace_s) _must_check_;
-int supervise_signal(struct supervisor *s, struct app *app, int sig); /* NULL: all; returns how many */
-int supervise_exec(struct supervisor *s, struct app *app, const struct role_options *options, const int stdio[3],
-		   struct client *client, struct launched *ret, int *ret_id, struct error *err) _must_check_;
+int supervise_signal(struct supervisor *s, struct app *app,
+		     int sig); /* NULL: all; returns how many */
+/* A process to be started in a running app, for a client of the API. */
+struct exec_request {
+	struct app *app;
+	const struct role_options *options;
+	int stdio[3]; /* -1: /dev/null; with a terminal not looked at */
+	struct client *client;
+};
+/* Starts and watches it. Its end is told to the client (api_exec_ended). */
+int supervise_exec(struct supervisor *s, const struct exec_request *request, struct launched *ret,
+		   int *ret_id, struct error *err) _must_check_;
 int supervise_status(const struct supervisor *s, struct pod_status *ret) _must_check_;
 void supervise_reap_all(struct supervisor *s);
 

@@ -4,6 +4,7 @@
  * (there `carob gc` walks it, cli/teardown.c).
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 
 #include "mosaic/mosaic.h"
@@ -24,7 +25,8 @@ static int open_copy(const struct supervisor *s, const char *name, struct error 
 	snprintf(path, sizeof(path), "%s/%s", s->libexec, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC); /* lint: path ok: our own program on the host */
 	if (fd < 0)
-		return error_set(err, -errno, "cannot open %s; is Carob installed completely?", path);
+		return error_set(err, -errno, "cannot open %s; is Carob installed completely?",
+				 path);
 	copy = process_sealed_copy(fd, name);
 	return copy < 0 ? error_set(err, copy, "cannot copy %s into memory", path) : copy;
 }
@@ -40,7 +42,8 @@ static int programs_up(struct supervisor *s, struct error *err)
 	s->report_fd = memfd_create("carob-report", MFD_CLOEXEC);
 	if (s->report_fd < 0 || ftruncate(s->report_fd, sizeof(*s->report)) < 0)
 		return error_set(err, -errno, "cannot make the report page");
-	s->report = mmap(NULL, sizeof(*s->report), PROT_READ | PROT_WRITE, MAP_SHARED, s->report_fd, 0);
+	s->report = mmap(NULL, sizeof(*s->report), PROT_READ | PROT_WRITE, MAP_SHARED, s->report_fd,
+			 0);
 	if (s->report == MAP_FAILED)
 		return error_set(err, -errno, "cannot map the report page");
 	return 0;
@@ -74,8 +77,10 @@ static int app_group_up(struct supervisor *s, struct app *app, struct error *err
 	char path[sizeof(s->group.path)];
 	int r;
 
-	if (snprintf(path, sizeof(path), "carob/%s/%s", s->pod.uuid, app->manifest->name) >= (int)sizeof(path))
-		return error_set(err, -ENAMETOOLONG, "app %s: the name is too long", app->manifest->name);
+	if (snprintf(path, sizeof(path), "carob/%s/%s", s->pod.uuid, app->manifest->name) >=
+	    (int)sizeof(path))
+		return error_set(err, -ENAMETOOLONG, "app %s: the name is too long",
+				 app->manifest->name);
 	r = cgroup_create(&app->cgroup, &s->cgroups, path, false, err);
 	if (r == 0)
 		r = cgroup_limit(&app->cgroup, &app->confinement.limits, err);
@@ -136,9 +141,18 @@ static void cgroups_down(struct supervisor *s)
 		err.code = -ENOMEM;
 }
 
+/* pod-init closes the other end of its lifeline before the kernel kills the others for its end. */
+static bool podinit_is_gone(const struct supervisor *s)
+{
+	struct pollfd pfd = { .fd = s->lifeline };
+
+	return s->lifeline >= 0 && poll(&pfd, 1, 0) == 1 && pfd.revents & POLLERR;
+}
+
 static void processes_down(struct supervisor *s)
 {
-	loop_remove(&s->loop, &s->podinit_source);
+	if (podinit_is_gone(s) && supervisor_note(s, "the pod's PID 1 ended before its apps") < 0)
+		s->exit = s->exit < 0 ? 125 : s->exit;
 	supervise_reap_all(s);
 	if (s->podinit_sock >= 0)
 		close(take_fd(&s->podinit_sock));
@@ -151,7 +165,8 @@ static int mount_root(struct app *app, struct error *err)
 	unsigned flags = app->s->pod.launch.detached ? 0 : MOSAIC_MOUNT_VOLATILE;
 	int r;
 
-	r = mosaic_mount(app->s->mosaic, app->launch->volume, flags, MOUNT_NODEV, &app->rootfs, err);
+	r = mosaic_mount(app->s->mosaic, app->launch->volume, flags, MOUNT_NODEV, &app->rootfs,
+			 err);
 	return r < 0 ? error_context(err, r, "root file system", app->manifest->name) : 0;
 }
 
@@ -192,37 +207,18 @@ static void apps_down(struct supervisor *s)
 	}
 }
 
-static int on_podinit_ended(struct loop_source *source, uint32_t events)
-{
-	struct supervisor *s = source->data;
-
-	(void)events;
-	/* the kernel kills every process of the pod now; each app's own end is reported by its own event */
-	loop_remove(&s->loop, source);
-	return supervisor_note(s, "the pod's PID 1 ended before its apps") < 0 ? -ENOMEM : 0;
-}
-
-static int enter_up(struct supervisor *s, struct error *err)
-{
-	int r = podinit_enter(s, err);
-
-	if (r < 0)
-		return r;
-	s->podinit_source = (struct loop_source){ .fd = -1, .fn = on_podinit_ended, .data = s };
-	r = loop_add(&s->loop, &s->podinit_source, s->podinit, EPOLLIN);
-	return r < 0 ? error_set(err, r, "cannot watch pod-init") : 0;
-}
-
 static void volumes_down(struct supervisor *s)
 {
 	struct error err = { 0 };
 
 	/* a start that failed early had no use for the mosaic yet, but the volumes are there */
-	if (!s->pod.launch.keep && !s->mosaic && mosaic_open(&s->mosaic, s->pod.launch.mosaic, NULL, 0, &err) < 0)
+	if (!s->pod.launch.keep && !s->mosaic &&
+	    mosaic_open(&s->mosaic, s->pod.launch.mosaic, NULL, 0, &err) < 0)
 		return;
 	for (size_t i = 0; i < s->n_apps && !s->pod.launch.keep; i++)
 		if (mosaic_drop(s->mosaic, s->apps[i].launch->volume, &err) < 0 &&
-		    supervisor_note(s, "volume %s could not be removed: %s", s->apps[i].launch->volume, err.text) < 0)
+		    supervisor_note(s, "volume %s could not be removed: %s",
+				    s->apps[i].launch->volume, err.text) < 0)
 			return;
 	mosaic_close(s->mosaic);
 	s->mosaic = NULL;
@@ -240,14 +236,10 @@ static int apps_start(struct supervisor *s, struct error *err)
 
 /* pod-init sets itself up while apps_up mounts and opens; enter waits for it. */
 static const struct step steps[] = {
-	{ "programs", programs_up, NULL },
-	{ "api", api_up, api_stop },
-	{ "mosaic", NULL, volumes_down },
-	{ "cgroup", cgroups_up, cgroups_down },
-	{ "apps", NULL, apps_down },
-	{ "pod-init", podinit_start, processes_down },
-	{ "apps", apps_up, NULL },
-	{ "pod-init", enter_up, NULL },
+	{ "programs", programs_up, NULL }, { "api", api_up, api_stop },
+	{ "mosaic", NULL, volumes_down },  { "cgroup", cgroups_up, cgroups_down },
+	{ "apps", NULL, apps_down },       { "pod-init", podinit_start, processes_down },
+	{ "apps", apps_up, NULL },         { "pod-init", podinit_enter, NULL },
 	{ "start", apps_start, NULL },
 };
 

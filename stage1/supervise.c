@@ -80,7 +80,8 @@ static int main_ended(struct app *app, int status)
 
 static int post_stop_ended(struct app *app, int status)
 {
-	if (status != 0 && supervisor_note(app->s, "app %s: post-stop handler ended with %d", app->manifest->name, status) < 0)
+	if (status != 0 && supervisor_note(app->s, "app %s: post-stop handler ended with %d",
+					   app->manifest->name, status) < 0)
 		return -ENOMEM;
 	return app_over(app);
 }
@@ -91,14 +92,27 @@ static int (*const ended[])(struct app *app, int status) = {
 	[ROLE_POST_STOP] = post_stop_ended,
 };
 
+/* Did the kernel end something of the app for want of memory? */
+static bool had_no_memory(const struct app *app)
+{
+	struct cgroup_stats stats;
+
+	return cgroup_stats(&app->s->cgroups, app->cgroup.path, &stats) == 0 && stats.oom_kills > 0;
+}
+
 static int on_child_ended(struct loop_source *source, uint32_t events)
 {
 	struct child *child = source->data;
+	int signal = process_end_signal(child->pidfd);
 	int status, r = process_try_wait(child->pidfd, &status);
 
 	(void)events;
 	if (r <= 0)
 		return r;
+	if (child->role == ROLE_MAIN) {
+		child->app->signal = signal;
+		child->app->oom = status != 0 && had_no_memory(child->app);
+	}
 	loop_remove(&child->app->s->loop, &child->source);
 	close(take_fd(&child->pidfd));
 	child->pid = 0;
@@ -153,8 +167,8 @@ static int start_output(struct app *app, const struct launched *l, const int our
 }
 
 /* Handlers write into the same log; their pipe is the app's stderr stream of that time. */
-static int launch_compiled(struct app *app, enum role role, const struct compiled *c, struct launched *l,
-			   struct error *err)
+static int launch_compiled(struct app *app, enum role role, const struct compiled *c,
+			   struct launched *l, struct error *err)
 {
 	bool terminal = c->plan.flags & PLAN_TERMINAL;
 	int stdio[3], ours[2], r;
@@ -193,7 +207,8 @@ static void release_mounts(struct app *app)
 
 static int try_launch(struct app *app, enum role role, struct error *err)
 {
-	struct role_options options = { .terminal = role == ROLE_MAIN && app->launch->input == POD_STDIN_TTY };
+	struct role_options options = { .terminal = role == ROLE_MAIN &&
+						    app->launch->input == POD_STDIN_TTY };
 	_cleanup_(compiled_deinit) struct compiled c;
 	struct launched l = { .pidfd = -1, .terminal = -1, .namespace = -1 };
 	int r;
@@ -210,7 +225,9 @@ static int try_launch(struct app *app, enum role role, struct error *err)
 		app->namespace = l.namespace;
 	if (role == ROLE_MAIN)
 		app->started_ns = time_now_ns();
-	app->state = role == ROLE_MAIN ? POD_APP_RUNNING : role == ROLE_PRE_START ? POD_APP_STARTING : app->state;
+	app->state = role == ROLE_MAIN        ? POD_APP_RUNNING
+		     : role == ROLE_PRE_START ? POD_APP_STARTING
+					      : app->state;
 	app->stopping = role == ROLE_POST_STOP;
 	return watch(app->s, &app->child, app, role, &l, on_child_ended);
 }
@@ -233,7 +250,8 @@ int supervise_start(struct supervisor *s, struct error *err)
 {
 	for (size_t i = 0; i < s->n_apps; i++) {
 		struct app *app = &s->apps[i];
-		int r = launch_role(app, app->manifest->app->pre_start.n ? ROLE_PRE_START : ROLE_MAIN);
+		int r = launch_role(app,
+				    app->manifest->app->pre_start.n ? ROLE_PRE_START : ROLE_MAIN);
 
 		if (s->failure.code) {
 			*err = s->failure;
@@ -277,7 +295,9 @@ static int app_over(struct app *app)
 			s->exit = pod_exit_code(s);
 		return 1;
 	}
-	return app->exit > 0 && s->phase == PHASE_RUNNING ? supervise_stop(s, s->pod.launch.stop_grace_s) : 0;
+	return app->exit > 0 && s->phase == PHASE_RUNNING
+		       ? supervise_stop(s, s->pod.launch.stop_grace_s)
+		       : 0;
 }
 
 int supervise_signal(struct supervisor *s, struct app *only, int sig)
@@ -287,7 +307,8 @@ int supervise_signal(struct supervisor *s, struct app *only, int sig)
 	for (size_t i = 0; i < s->n_apps; i++) {
 		struct app *app = &s->apps[i];
 
-		if ((!only || only == app) && app->child.pidfd >= 0 && process_signal(app->child.pidfd, sig) == 0)
+		if ((!only || only == app) && app->child.pidfd >= 0 &&
+		    process_signal(app->child.pidfd, sig) == 0)
 			sent++;
 	}
 	return sent;
@@ -339,16 +360,16 @@ static int on_exec_ended(struct loop_source *source, uint32_t events)
 	return 0;
 }
 
-int supervise_exec(struct supervisor *s, struct app *app, const struct role_options *options, const int stdio[3],
-		   struct client *client, struct launched *ret, int *ret_id, struct error *err)
+int supervise_exec(struct supervisor *s, const struct exec_request *request, struct launched *ret,
+		   int *ret_id, struct error *err)
 {
 	_cleanup_(compiled_deinit) struct compiled c;
 	struct exec *e;
 	int r;
 
-	r = compile_app(app, ROLE_EXEC, options, &c, err);
+	r = compile_app(request->app, ROLE_EXEC, request->options, &c, err);
 	if (r == 0)
-		r = launch_process(s, &c, stdio, ret, err);
+		r = launch_process(s, &c, request->stdio, ret, err);
 	if (r < 0)
 		return r;
 	e = calloc(1, sizeof(*e));
@@ -358,12 +379,12 @@ int supervise_exec(struct supervisor *s, struct app *app, const struct role_opti
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	e->s = s;
-	e->client = client;
+	e->client = request->client;
 	e->id = s->next_exec++;
 	e->next = s->execs;
 	s->execs = e;
 	*ret_id = e->id;
-	return watch(s, &e->child, app, ROLE_EXEC, ret, on_exec_ended);
+	return watch(s, &e->child, request->app, ROLE_EXEC, ret, on_exec_ended);
 }
 
 void supervise_reap_all(struct supervisor *s)
@@ -390,7 +411,8 @@ void supervise_reap_all(struct supervisor *s)
 
 int supervise_status(const struct supervisor *s, struct pod_status *ret)
 {
-	*ret = (struct pod_status){ .state = s->phase == PHASE_OVER ? POD_EXITED : POD_RUNNING, .exit = s->exit };
+	*ret = (struct pod_status){ .state = s->phase == PHASE_OVER ? POD_EXITED : POD_RUNNING,
+				    .exit = s->exit };
 	ret->apps = calloc(s->n_apps, sizeof(*ret->apps));
 	ret->notes = calloc(s->n_notes + 1, sizeof(*ret->notes));
 	if (!ret->apps || !ret->notes)
@@ -402,6 +424,8 @@ int supervise_status(const struct supervisor *s, struct pod_status *ret)
 			.name = strdup(app->manifest->name),
 			.state = app->state,
 			.exit = app->exit,
+			.signal = app->signal,
+			.oom = app->oom,
 			.started_ns = app->started_ns,
 			.ended_ns = app->ended_ns,
 			.pid = app->child.pid,

@@ -34,12 +34,16 @@ static int check_target(const struct appc_pod_app *app, size_t at, char *clean, 
 	const struct appc_mount *m = &app->mounts[at];
 
 	if (path_clean(clean, m->path) < 0 || !path_is_clean_absolute(clean) || str_eq(clean, "/"))
-		return error_set(err, -EINVAL, "mounts[%zu].path %s: an absolute path below / without .. is needed.",
-				 at, m->path);
+		return error_set(
+			err, -EINVAL,
+			"mounts[%zu].path %s: an absolute path below / without .. is needed.", at,
+			m->path);
 	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
 		if (is_below(clean, reserved[i]))
-			return error_set(err, -EPERM, "mounts[%zu].path %s: nothing can be mounted on or below %s.",
-					 at, m->path, reserved[i]);
+			return error_set(
+				err, -EPERM,
+				"mounts[%zu].path %s: nothing can be mounted on or below %s.", at,
+				m->path, reserved[i]);
 	return 0;
 }
 
@@ -58,11 +62,13 @@ static int make_empty(const struct supervisor *s, const struct appc_volume *v, s
 {
 	_close_ int dir = -1, fd = -1;
 
+	/* lint: path ok: the pod directory is ours alone */
 	if (mkdirat(s->dir, "volumes", 0711) < 0 && errno != EEXIST)
 		return error_set(err, -errno, "cannot make the directory of empty volumes");
 	dir = path_open(s->dir, "volumes", PATH_NO_LINKS, O_PATH | O_DIRECTORY, 0);
 	if (dir < 0)
 		return error_set(err, dir, "cannot open the directory of empty volumes");
+	/* lint: path ok: one name, in a directory that is ours alone */
 	if (mkdirat(dir, v->name, 0700) < 0) {
 		if (errno != EEXIST) /* another app of the pod has it too */
 			return error_set(err, -errno, "cannot make the directory of the volume");
@@ -88,8 +94,10 @@ static int open_host(const struct appc_volume *v, bool *ret_file, struct error *
 		return error_set(err, -errno, "cannot open /");
 	fd = path_open(root, v->source, PATH_NO_LINKS, O_PATH, 0);
 	if (fd == -ELOOP)
-		return error_set(err, fd, "source %s: it or a directory above it is a symbolic link; name the real path.",
-				 v->source);
+		return error_set(
+			err, fd,
+			"source %s: it or a directory above it is a symbolic link; name the real path.",
+			v->source);
 	if (fd < 0)
 		return error_set(err, fd, "source %s cannot be opened", v->source);
 	if (fstat(fd, &st) < 0)
@@ -99,8 +107,8 @@ static int open_host(const struct appc_volume *v, bool *ret_file, struct error *
 	return mount < 0 ? error_set(err, mount, "source %s cannot be mounted", v->source) : mount;
 }
 
-static int open_one(const struct supervisor *s, const struct appc_pod_app *app, size_t at, struct app_mount *ret,
-		    struct error *err)
+static int open_one(const struct supervisor *s, const struct appc_pod_app *app, size_t at,
+		    struct app_mount *ret, struct error *err)
 {
 	const struct appc_mount *m = &app->mounts[at];
 	const struct appc_volume *v = find_volume(s, m);
@@ -110,7 +118,9 @@ static int open_one(const struct supervisor *s, const struct appc_pod_app *app, 
 	int r;
 
 	if (!v)
-		return error_set(err, -ENOENT, "mounts[%zu].volume %s: the pod has no volume of that name.", at, m->volume);
+		return error_set(err, -ENOENT,
+				 "mounts[%zu].volume %s: the pod has no volume of that name.", at,
+				 m->volume);
 	r = check_target(app, at, clean, err);
 	if (r < 0)
 		return r;
@@ -140,13 +150,15 @@ static int check_overlaps(const struct app_mount *mounts, size_t n, struct error
 {
 	for (size_t i = 0; i + 1 < n; i++)
 		if (is_below(mounts[i + 1].path, mounts[i].path))
-			return error_set(err, -EINVAL, "mount targets %s (volume %s) and %s (volume %s) overlap.",
-					 mounts[i].path, mounts[i].volume, mounts[i + 1].path, mounts[i + 1].volume);
+			return error_set(err, -EINVAL,
+					 "mount targets %s (volume %s) and %s (volume %s) overlap.",
+					 mounts[i].path, mounts[i].volume, mounts[i + 1].path,
+					 mounts[i + 1].volume);
 	return 0;
 }
 
-int volumes_open(struct supervisor *s, const struct appc_pod_app *app, struct app_mount **ret, size_t *ret_n,
-		 struct error *err)
+int volumes_open(struct supervisor *s, const struct appc_pod_app *app, struct app_mount **ret,
+		 size_t *ret_n, struct error *err)
 {
 	struct app_mount *mounts;
 	int r = 0;

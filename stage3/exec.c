@@ -45,8 +45,8 @@ static bool join(char *dst, const char *directory, size_t len, const char *name)
 	return true;
 }
 
-/* Executes argv[0]: the path that it is, or the first of that name in PATH that can be executed. One
- * that is there but not permitted is remembered for the report, as execvp(3) does. */
+/* Executes argv[0]: the path that it is, or the first of that name in PATH that can be executed.
+ * One that is there but not permitted is remembered for the report, as execvp(3) does. */
 int step_exec(struct launch *l)
 {
 	const struct plan *p = &l->plan;

@@ -43,7 +43,8 @@ static int cover_directory(struct covers *c)
 {
 	if (c->empty >= 0)
 		return mount_clone(c->empty, "", false);
-	c->empty = mount_new("tmpfs", NULL, 0, MOUNT_READONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC, NULL, 0);
+	c->empty = mount_new("tmpfs", NULL, 0,
+			     MOUNT_READONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC, NULL, 0);
 	return c->empty;
 }
 

@@ -1,6 +1,6 @@
 /*
- * Who the app is, and what it may. The order is that of docs/architecture.md: the bounding set while
- * CAP_SETPCAP is there, groups and users while CAP_SETGID and CAP_SETUID are, and capabilities
+ * Who the app is, and what it may. The order is that of docs/architecture.md: the bounding set
+ * while CAP_SETPCAP is there, groups and users while CAP_SETGID and CAP_SETUID are, capabilities
  * last, except CAP_SYS_ADMIN where the filter still needs it; the execve takes that one.
  */
 #include "stage3/stage3.h"
@@ -54,7 +54,8 @@ static int own_stdio(const struct launch *l)
 		int fd = l->plan.flags & PLAN_STDIO_FDS ? launch_fd(l, l->plan.stdio_fds[i]) : i;
 		struct statfs fs;
 
-		if (fstatfs(fd, &fs) == 0 && fs.f_type == PIPEFS_MAGIC && fchown(fd, l->uid, (gid_t)-1) < 0)
+		if (fstatfs(fd, &fs) == 0 && fs.f_type == PIPEFS_MAGIC &&
+		    fchown(fd, l->uid, (gid_t)-1) < 0)
 			return -errno;
 	}
 	return 0;
@@ -64,7 +65,8 @@ static int own_stdio(const struct launch *l)
 int step_ids(struct launch *l)
 {
 	bool filter_needs_admin = l->plan.n_seccomp && !(l->plan.flags & PLAN_NO_NEW_PRIVS);
-	uint64_t keep = (l->uid ? 0 : l->plan.capabilities) | (filter_needs_admin ? CAPS_SYS_ADMIN : 0);
+	uint64_t keep = (l->uid ? 0 : l->plan.capabilities) |
+			(filter_needs_admin ? CAPS_SYS_ADMIN : 0);
 	int r = l->uid ? own_stdio(l) : 0;
 
 	if (r < 0)

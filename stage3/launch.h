@@ -5,7 +5,7 @@
 #include "plan/plan.h"
 
 struct launch_message {
-	uint32_t magic;	   /* PLAN_MAGIC */
+	uint32_t magic;    /* PLAN_MAGIC */
 	uint32_t plan_len; /* bytes in the plan's memfd */
 };
 

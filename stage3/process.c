@@ -56,17 +56,22 @@ int step_rlimit(struct launch *l)
 int step_keyring(struct launch *l)
 {
 	(void)l;
-	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS ? -errno : 0;
+	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS
+		       ? -errno
+		       : 0;
 }
 
 /* Found by descriptor, without magic links, and looked back from: a directory that is not below our
  * root has no name there (CVE-2024-21626). */
 int step_directory(struct launch *l)
 {
-	const char *path = l->plan.directory[0] ? l->plan.directory : "/";
-	int fd = path_open(l->root, path, PATH_IN_ROOT, O_PATH | O_DIRECTORY, 0);
+	const char *path = l->plan.directory;
 	char name[LIMIT_PATH_BYTES];
+	int fd;
 
+	if (!*path || str_eq(path, "/")) /* where the pivot, or setns(), left us */
+		return 0;
+	fd = path_open(l->root, path, PATH_IN_ROOT, O_PATH | O_DIRECTORY, 0);
 	if (fd < 0)
 		return fd;
 	if (fchdir(fd) < 0 || syscall(SYS_getcwd, name, sizeof(name)) < 0)

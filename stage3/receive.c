@@ -21,7 +21,8 @@ int step_receive(struct launch *l)
 		return (int)n;
 	if (n != sizeof(message) || message.magic != PLAN_MAGIC || l->n_fds < LAUNCH_FD_FIRST)
 		return -EBADMSG;
-	page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, l->fds[LAUNCH_FD_REPORT], 0);
+	page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED,
+		    l->fds[LAUNCH_FD_REPORT], 0);
 	if (page == MAP_FAILED)
 		return -errno;
 	page->step = PLAN_STEP_RECEIVE;
@@ -33,7 +34,8 @@ int step_receive(struct launch *l)
 /* Private and writable: decoded where it lies, while the memfd behind it stays as it was sealed. */
 int step_decode(struct launch *l)
 {
-	void *block = mmap(NULL, l->plan_len, PROT_READ | PROT_WRITE, MAP_PRIVATE, l->fds[LAUNCH_FD_PLAN], 0);
+	void *block = mmap(NULL, l->plan_len, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+			   l->fds[LAUNCH_FD_PLAN], 0);
 	int r;
 
 	if (block == MAP_FAILED)

@@ -39,21 +39,64 @@ static int make_directory(int root, const char *path)
 	return r < 0 ? -errno : path_open(dir, name, PATH_NO_LINKS, O_PATH | O_DIRECTORY, 0);
 }
 
-/* What a mount goes onto; made when it is missing. */
+/* What a volume goes onto; made when it is missing. */
 static int open_target(int root, const struct plan_mount *m)
 {
-	bool no_links = m->flags & PLAN_MOUNT_NO_LINKS;
 	int fd;
 
-	if (m->flags & PLAN_MOUNT_MAKE_FILE && !no_links)
+	/* A volume lies on the app's own root, wherever links of the image lead: not in /dev, /proc
+	 * or /sys, where devices and masks are made next, and not in another volume. */
+	if (m->source == PLAN_SOURCE_FD) {
+		fd = path_open(root, m->target, PATH_ONE_MOUNT, O_PATH, 0);
+		if (fd == -EXDEV)
+			return fd;
+		if (fd >= 0)
+			close(fd);
+	}
+	if (m->flags & PLAN_MOUNT_MAKE_FILE)
 		return path_make_file(root, m->target);
-	fd = path_open(root, m->target, no_links ? PATH_NO_LINKS : PATH_IN_ROOT,
-		       m->flags & PLAN_MOUNT_MAKE_FILE ? O_PATH : O_PATH | O_DIRECTORY, 0);
-	if (fd == -ENOENT && m->flags & PLAN_MOUNT_MAKE_FILE)
-		return path_make_file(root, m->target);
-	if (fd == -ENOENT || (fd == -ENOTDIR && !no_links))
-		return make_directory(root, m->target);
-	return fd;
+	fd = path_open(root, m->target, PATH_IN_ROOT, O_PATH | O_DIRECTORY, 0);
+	return fd == -ENOENT || fd == -ENOTDIR ? make_directory(root, m->target) : fd;
+}
+
+static int attach_volume(const struct launch *l, int fd, const struct plan_mount *m)
+{
+	int target = open_target(l->root, m);
+
+	return target < 0 ? target : mount_attach(fd, target);
+}
+
+/* The directory above a system mount's place; most are right in the root or in /dev. */
+static int open_above(struct launch *l, const char *target, const char *name)
+{
+	char path[LIMIT_PATH_BYTES];
+	size_t len = (size_t)(name - target) - 1;
+
+	if (len == 0)
+		return l->root;
+	memcpy(path, target, len);
+	path[len] = '\0';
+	if (str_eq(path, "/dev") && l->dev >= 0)
+		return l->dev;
+	return path_open(l->root, path, PATH_NO_LINKS, O_PATH | O_DIRECTORY, 0);
+}
+
+/* Where a system mount goes, no link leads: a real directory, made when it is missing. */
+static int attach_system(struct launch *l, int fd, const struct plan_mount *m)
+{
+	const char *name = strrchr(m->target, '/') + 1;
+	int dir = open_above(l, m->target, name), r, why;
+
+	if (dir < 0)
+		return dir;
+	/* lint: path ok: one part, in a directory found by path.h */
+	if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	r = mount_attach_at(fd, dir, name);
+	if (r == 0)
+		return 0;
+	why = path_open(dir, name, PATH_NO_LINKS, O_PATH | O_DIRECTORY, 0);
+	return why < 0 ? why : r;
 }
 
 static int new_mount(const struct plan *p, const struct plan_mount *m)
@@ -74,31 +117,38 @@ static int open_source(const struct launch *l, const struct plan_mount *m)
 
 	if (m->source == PLAN_SOURCE_NEW)
 		return new_mount(&l->plan, m);
-	fd = m->source == PLAN_SOURCE_FD ? launch_fd(l, m->fd) : mount_clone(AT_FDCWD, m->fstype, false);
+	fd = m->source == PLAN_SOURCE_FD ? launch_fd(l, m->fd)
+					 : mount_clone(AT_FDCWD, m->fstype, false);
 	if (fd < 0 || !m->attributes)
 		return fd;
 	r = mount_change(fd, m->attributes, 0, m->flags & PLAN_MOUNT_RECURSIVE);
 	return r < 0 ? r : fd;
 }
 
+/* The mounts that we need ourselves later. */
+static void keep_mount(struct launch *l, int fd, const struct plan_mount *m)
+{
+	if (str_eq(m->target, "/dev"))
+		l->dev = fd;
+	if (m->source == PLAN_SOURCE_NEW && str_eq(m->fstype, "proc"))
+		l->proc = fd;
+}
+
 int step_mount(struct launch *l)
 {
 	for (uint32_t i = 0; i < l->plan.n_mounts; i++) {
 		const struct plan_mount *m = &l->plan.mounts[i];
-		int fd, target, r;
+		int fd, r;
 
 		l->report->index = i;
 		fd = open_source(l, m);
 		if (fd < 0)
 			return fd;
-		target = open_target(l->root, m);
-		if (target < 0)
-			return target;
-		r = mount_attach(fd, target);
+		r = m->flags & PLAN_MOUNT_NO_LINKS ? attach_system(l, fd, m)
+						   : attach_volume(l, fd, m);
 		if (r < 0)
 			return r;
-		if (m->source == PLAN_SOURCE_NEW && str_eq(m->fstype, "proc"))
-			l->proc = fd;
+		keep_mount(l, fd, m);
 	}
 	return 0;
 }
@@ -128,5 +178,7 @@ int launch_open_proc(struct launch *l, const char *name, int flags)
 			return l->proc;
 	}
 	fd = openat(l->proc, name, flags | O_CLOEXEC); /* lint: path ok: procfs of our own making */
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	return fd;
 }

@@ -47,14 +47,16 @@ static int begin(struct archive *a, const struct compression *c, int out, struct
 	archive_entry_set_filetype(entry, AE_IFREG);
 	if (archive_write_set_format_raw(a) != ARCHIVE_OK || c->add(a) != ARCHIVE_OK ||
 	    (c->options && archive_write_set_options(a, c->options) != ARCHIVE_OK) ||
-	    archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK || archive_write_open_fd(a, out) != ARCHIVE_OK ||
+	    archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
+	    archive_write_open_fd(a, out) != ARCHIVE_OK ||
 	    archive_write_header(a, entry) != ARCHIVE_OK)
 		r = failed(a, err);
 	archive_entry_free(entry);
 	return r;
 }
 
-static int compress(struct archive *a, const struct compression *c, int in, int out, struct error *err)
+static int compress(struct archive *a, const struct compression *c, int in, int out,
+		    struct error *err)
 {
 	_free_ char *block = malloc(BLOCK);
 	ssize_t n;

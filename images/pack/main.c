@@ -9,14 +9,18 @@ static int pack(const char *seconds, struct remarks *remarks, struct error *err)
 {
 	/* names that are UTF-8 are written as such; the user's own locale decides nothing */
 	bool utf8 = setlocale(LC_CTYPE, "C.UTF-8") != NULL;
-	struct pack p = { .manifest = STDIN_FILENO, .rootfs = PACK_TREE_FD, .out = STDOUT_FILENO, .epoch = -1 };
+	struct pack p = {
+		.manifest = STDIN_FILENO, .rootfs = PACK_TREE_FD, .out = STDOUT_FILENO, .epoch = -1
+	};
 	uint64_t epoch;
 
 	if (!utf8)
 		return error_set(err, -ENOENT, "this system lacks the locale C.UTF-8.");
 	if (seconds) {
 		if (str_to_u64(seconds, INT64_MAX, &epoch) < 0)
-			return error_set(err, -EINVAL, "SOURCE_DATE_EPOCH \"%s\" is no number of seconds.", seconds);
+			return error_set(err, -EINVAL,
+					 "SOURCE_DATE_EPOCH \"%s\" is no number of seconds.",
+					 seconds);
 		p.epoch = (int64_t)epoch;
 	}
 	return pack_tree(&p, remarks, err);

@@ -15,7 +15,8 @@ int remarks_warn(struct remarks *r, const char *path, const char *text)
 {
 	if (++r->n > WARNINGS_MAX + 1)
 		return 0;
-	return r->n <= WARNINGS_MAX ? add(r, 'w', path, text) : add(r, 'w', "", "there is more that is left out");
+	return r->n <= WARNINGS_MAX ? add(r, 'w', path, text)
+				    : add(r, 'w', "", "there is more that is left out");
 }
 
 int remarks_fail(struct remarks *r, const struct error *err)

@@ -87,7 +87,8 @@ static int write_content(struct packing *p, int fd, uint64_t size, const char *n
 		if (n < 0)
 			return fail(p, -errno, "read", name);
 		if (n == 0)
-			return error_set(p->err, -EAGAIN, "%s became shorter while it was packed.", name);
+			return error_set(p->err, -EAGAIN, "%s became shorter while it was packed.",
+					 name);
 		if (archive_write_data(p->archive, p->block, (size_t)n) != n)
 			return archive_failed(p, name);
 		size -= (uint64_t)n;
@@ -100,7 +101,8 @@ static int write_content(struct packing *p, int fd, uint64_t size, const char *n
 /* What carob-unpack will take. */
 static bool is_kept(const char *name)
 {
-	return str_eq(name, "security.capability") || (str_starts(name, "user.") && !str_starts(name, "user.overlay."));
+	return str_eq(name, "security.capability") ||
+	       (str_starts(name, "user.") && !str_starts(name, "user.overlay."));
 }
 
 static int add_xattr(struct packing *p, int fd, const char *attribute, const char *name)
@@ -112,7 +114,8 @@ static int add_xattr(struct packing *p, int fd, const char *attribute, const cha
 		if (p->warned_xattr || str_starts(attribute, "security."))
 			return 0;
 		p->warned_xattr = true;
-		return remarks_warn(p->remarks, name, "has an extended attribute that archives do not hold");
+		return remarks_warn(p->remarks, name,
+				    "has an extended attribute that archives do not hold");
 	}
 	n = fgetxattr(fd, attribute, NULL, 0);
 	value = n < 0 ? NULL : malloc((size_t)n + 1);
@@ -164,7 +167,8 @@ static int add_xattrs(struct packing *p, int fd, const char *name)
 		return error_set(p->err, -ENOMEM, "out of memory");
 	if (n > 0)
 		n = flistxattr(fd, list, (size_t)n);
-	return n < 0 ? fail(p, -errno, "read the extended attributes of", name) : add_sorted(p, fd, list, (size_t)n, name);
+	return n < 0 ? fail(p, -errno, "read the extended attributes of", name)
+		     : add_sorted(p, fd, list, (size_t)n, name);
 }
 
 /* ---- the kinds of files -------------------------------------------------------------------------------------- */
@@ -232,7 +236,8 @@ static int pack_file(struct packing *p, int dir, const char *file, const char *n
 	return r == 0 ? write_content(p, fd, (uint64_t)st.st_size, name) : r;
 }
 
-static int pack_special(struct packing *p, int dir, const char *file, const char *name, const struct stat *st)
+static int pack_special(struct packing *p, int dir, const char *file, const char *name,
+			const struct stat *st)
 {
 	char target[LIMIT_PATH_BYTES];
 	ssize_t n;
@@ -283,7 +288,8 @@ static int add_name(_unused_ int dir, const char *name, void *arg)
 
 static int pack_directory(struct packing *p, const char *name, unsigned depth);
 
-static int pack_entry(struct packing *p, int dir, const char *file, const char *parent, unsigned depth)
+static int pack_entry(struct packing *p, int dir, const char *file, const char *parent,
+		      unsigned depth)
 {
 	_free_ char *name = str_printf("%s/%s", parent, file);
 	struct stat st;
@@ -294,7 +300,8 @@ static int pack_entry(struct packing *p, int dir, const char *file, const char *
 		return fail(p, -errno, "look at", name);
 	if (S_ISDIR(st.st_mode))
 		return pack_directory(p, name, depth + 1);
-	return S_ISREG(st.st_mode) ? pack_file(p, dir, file, name) : pack_special(p, dir, file, name, &st);
+	return S_ISREG(st.st_mode) ? pack_file(p, dir, file, name)
+				   : pack_special(p, dir, file, name, &st);
 }
 
 /* name: "rootfs" or "rootfs/etc". */
@@ -307,7 +314,8 @@ static int pack_directory(struct packing *p, const char *name, unsigned depth)
 	int r;
 
 	if (depth > LIMIT_ARCHIVE_DEPTH)
-		return error_set(p->err, -ELOOP, "%.256s... is more than %d directories deep", name, LIMIT_ARCHIVE_DEPTH);
+		return error_set(p->err, -ELOOP, "%.256s... is more than %d directories deep", name,
+				 LIMIT_ARCHIVE_DEPTH);
 	dir = path_open(p->pack->rootfs, below, PATH_NO_LINKS, O_RDONLY | O_DIRECTORY, 0);
 	if (dir < 0 || fstat(dir, &st) < 0)
 		return fail(p, dir < 0 ? dir : -errno, "open", name);

@@ -63,7 +63,8 @@ static int limit_resources(_unused_ const struct confinement *c, struct error *e
  * be a way back to it, so a copy of the mount is taken and the descriptor closed. */
 static int make_root(const struct confinement *c, struct error *err)
 {
-	static const uint64_t attributes = MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC | MOUNT_NOSYMFOLLOW;
+	static const uint64_t attributes = MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC |
+					   MOUNT_NOSYMFOLLOW;
 	int fd, r;
 
 	if (!c->tree) {
@@ -111,7 +112,8 @@ static int enter_root(const struct confinement *c, int root, struct error *err)
 	cleanup_close(&slash);
 	slash = path_open(AT_FDCWD, "/", PATH_IN_ROOT, O_RDONLY | O_DIRECTORY, 0);
 	if (slash < 0 || dup3(slash, UNPACK_TREE_FD, O_CLOEXEC) < 0)
-		return error_set(err, slash < 0 ? slash : -errno, "cannot open the directory to unpack into");
+		return error_set(err, slash < 0 ? slash : -errno,
+				 "cannot open the directory to unpack into");
 	return 0;
 }
 
@@ -136,8 +138,8 @@ static int isolate(const struct confinement *c, struct error *err)
 static int drop_capabilities(const struct confinement *c, struct error *err)
 {
 	static const uint64_t for_tree = CAP_BIT(0) /* CHOWN */ | CAP_BIT(1) /* DAC_OVERRIDE */ |
-					 CAP_BIT(3) /* FOWNER */ | CAP_BIT(4) /* FSETID */ | CAP_BIT(27) /* MKNOD */ |
-					 CAP_BIT(31) /* SETFCAP */;
+					 CAP_BIT(3) /* FOWNER */ | CAP_BIT(4) /* FSETID */ |
+					 CAP_BIT(27) /* MKNOD */ | CAP_BIT(31) /* SETFCAP */;
 	int r = caps_bound(0);
 
 	if (r == 0)
@@ -149,8 +151,8 @@ static int drop_capabilities(const struct confinement *c, struct error *err)
  * and without an end of the archive nothing is complete. */
 static int bind_to_parent(_unused_ const struct confinement *c, struct error *err)
 {
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(err, -errno, "cannot give up privileges");
 	return 0;
 }
@@ -158,16 +160,21 @@ static int bind_to_parent(_unused_ const struct confinement *c, struct error *er
 /* ---- system calls ------------------------------------------------------------------------------ */
 
 static const int for_all[] = {
-	SCMP_SYS(read),	 SCMP_SYS(write), SCMP_SYS(close),	   SCMP_SYS(lseek),	 SCMP_SYS(munmap),
-	SCMP_SYS(mremap), SCMP_SYS(brk),   SCMP_SYS(madvise),	   SCMP_SYS(futex),	 SCMP_SYS(getrandom),
-	SCMP_SYS(exit),	 SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall),
-	SCMP_SYS(clock_gettime), SCMP_SYS(sched_yield), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
+	SCMP_SYS(read),          SCMP_SYS(write),
+	SCMP_SYS(close),         SCMP_SYS(lseek),
+	SCMP_SYS(munmap),        SCMP_SYS(mremap),
+	SCMP_SYS(brk),           SCMP_SYS(madvise),
+	SCMP_SYS(futex),         SCMP_SYS(getrandom),
+	SCMP_SYS(exit),          SCMP_SYS(exit_group),
+	SCMP_SYS(rt_sigreturn),  SCMP_SYS(restart_syscall),
+	SCMP_SYS(clock_gettime), SCMP_SYS(sched_yield),
+	SCMP_SYS(fstat),         SCMP_SYS(newfstatat),
 };
 
 static const int for_tree[] = {
-	SCMP_SYS(openat2), SCMP_SYS(mkdirat),	SCMP_SYS(mknodat),   SCMP_SYS(symlinkat), SCMP_SYS(linkat),
-	SCMP_SYS(fchown),  SCMP_SYS(fchownat),	SCMP_SYS(fchmod),    SCMP_SYS(utimensat), SCMP_SYS(fsetxattr),
-	SCMP_SYS(pwrite64), SCMP_SYS(ftruncate),
+	SCMP_SYS(openat2),   SCMP_SYS(mkdirat),   SCMP_SYS(mknodat),  SCMP_SYS(symlinkat),
+	SCMP_SYS(linkat),    SCMP_SYS(fchown),    SCMP_SYS(fchownat), SCMP_SYS(fchmod),
+	SCMP_SYS(utimensat), SCMP_SYS(fsetxattr), SCMP_SYS(pwrite64), SCMP_SYS(ftruncate),
 };
 
 static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
@@ -187,8 +194,9 @@ static int allow_memory(scmp_filter_ctx ctx)
 	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 				 SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 
-	return r < 0 ? r : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-					    SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	return r < 0 ? r
+		     : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+					SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 }
 
 static int filter_calls(const struct confinement *c, struct error *err)
@@ -214,7 +222,8 @@ static int filter_calls(const struct confinement *c, struct error *err)
 int confine(const struct confinement *c, struct error *err)
 {
 	static int (*const steps[])(const struct confinement *, struct error *) = {
-		close_others, isolate, drop_capabilities, limit_resources, bind_to_parent, filter_calls,
+		close_others,    isolate,        drop_capabilities,
+		limit_resources, bind_to_parent, filter_calls,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {

@@ -1,214 +1,246 @@
 /*
- * gzip goes through zlib itself: libarchive passes over its checksum. bzip2 and xz go through
- * libarchive, with that one filter and no format ("raw").
+ * The three compressions that an image archive may have, each by its own library: libarchive, which
+ * joins them, passes over the checksum of gzip and lets xz have all the memory it asks for.
+ *
+ * A compressed file is one or more members, one right behind the other; each ends with a check of what was in it.
  */
 #include "images/unpack/decompress.h"
 
-#include <archive.h>
-#include <archive_entry.h>
+#include <bzlib.h>
+#include <lzma.h>
 #include <zlib.h>
 
-enum { BLOCK = 256 << 10, MAGIC = 6 };
+/* Small blocks come in: the other side judges by them how much this should become. */
+enum { BLOCK_IN = 32 << 10, BLOCK_OUT = 256 << 10 };
 
 struct decompressor {
 	int in, out;
 	struct error *err;
-	size_t len;    /* bytes in buffer that were read ahead to look at the magic */
-	uint64_t read; /* bytes of the file so far */
-	char buffer[BLOCK];
-	unsigned char plain[BLOCK];
+	union {
+		z_stream gzip;
+		bz_stream bzip2;
+		lzma_stream xz;
+	} state;
+	const unsigned char *next; /* what was read and not yet taken */
+	size_t left;
+	size_t made; /* bytes in plain */
+	unsigned char block[BLOCK_IN];
+	unsigned char plain[BLOCK_OUT];
 };
 
-static ssize_t read_block(struct decompressor *d)
-{
-	ssize_t n = (ssize_t)d->len;
+enum step { STEP_MORE, STEP_END };
 
-	d->len = 0;
-	while (n == 0) {
-		n = read(d->in, d->buffer, sizeof(d->buffer));
-		if (n >= 0)
-			break;
-		if (errno != EINTR)
-			return error_set(d->err, -errno, "cannot read the archive");
-		n = 0;
-	}
-	d->read += (uint64_t)n;
-	return n;
-}
-
-static int put(struct decompressor *d, const void *data, size_t len)
-{
-	int r = write_all(d->out, data, len);
-
-	return r < 0 ? error_set(d->err, r, "cannot pass on the decompressed archive") : 0;
-}
+struct compression {
+	const char *magic;
+	size_t magic_len;
+	int (*begin)(struct decompressor *d); /* before each member */
+	int (*step)(struct decompressor *d);  /* takes from next, puts into plain: enum step */
+	void (*end)(struct decompressor *d);  /* after each member */
+};
 
 static int damaged(struct decompressor *d, const char *text)
 {
 	return error_set(d->err, -EBADMSG, "the compressed archive is damaged: %s.", text);
 }
 
+static int no_memory(struct decompressor *d)
+{
+	return error_set(d->err, -ENOMEM, "out of memory");
+}
+
+static void took(struct decompressor *d, size_t still_left, size_t still_free)
+{
+	d->next += d->left - still_left;
+	d->left = still_left;
+	d->made = BLOCK_OUT - still_free;
+}
+
 /* ---- gzip -------------------------------------------------------------------------------------- */
 
-/* Inflates what is in z until it wants more. Z_OK, Z_STREAM_END, or a negative errno. */
-static int inflate_block(struct decompressor *d, z_stream *z)
+static int gzip_begin(struct decompressor *d)
 {
-	for (;;) {
-		int r, e;
-
-		z->next_out = d->plain;
-		z->avail_out = sizeof(d->plain);
-		r = inflate(z, Z_NO_FLUSH);
-		e = put(d, d->plain, sizeof(d->plain) - z->avail_out);
-		if (e < 0)
-			return e;
-		if (r == Z_STREAM_END)
-			return Z_STREAM_END;
-		if (r == Z_MEM_ERROR)
-			return error_set(d->err, -ENOMEM, "out of memory");
-		if (r != Z_OK && r != Z_BUF_ERROR)
-			return damaged(d, z->msg ? z->msg : "not what gzip writes");
-		if (z->avail_in == 0 && z->avail_out > 0)
-			return Z_OK;
-	}
+	d->state.gzip = (z_stream){ 0 };
+	return inflateInit2(&d->state.gzip, 15 + 16 /* a gzip header */) == Z_OK ? 0 : no_memory(d);
 }
 
-/* A gzip file is one or more members, one behind the other. */
-static int gunzip(struct decompressor *d, z_stream *z)
+static int gzip_step(struct decompressor *d)
 {
-	bool in_member = false;
-	ssize_t n;
-
-	while ((n = read_block(d)) > 0) {
-		z->next_in = (unsigned char *)d->buffer;
-		z->avail_in = (unsigned)n;
-		while (z->avail_in > 0) {
-			int r;
-
-			if (!in_member && inflateReset(z) != Z_OK)
-				return damaged(d, "not what gzip writes");
-			r = inflate_block(d, z);
-			if (r < 0)
-				return r;
-			in_member = r != Z_STREAM_END;
-		}
-	}
-	if (n < 0)
-		return (int)n;
-	return in_member ? damaged(d, "it is cut short") : 0;
-}
-
-static int run_gzip(struct decompressor *d, _unused_ const void *arg)
-{
-	z_stream z = { 0 };
+	z_stream *z = &d->state.gzip;
 	int r;
 
-	if (inflateInit2(&z, 15 + 16) != Z_OK) /* with a gzip header */
-		return error_set(d->err, -ENOMEM, "out of memory");
-	r = gunzip(d, &z);
-	inflateEnd(&z);
-	return r;
+	z->next_in = (unsigned char *)d->next;
+	z->avail_in = (unsigned)d->left;
+	z->next_out = d->plain;
+	z->avail_out = BLOCK_OUT;
+	r = inflate(z, Z_NO_FLUSH);
+	took(d, z->avail_in, z->avail_out);
+	if (r == Z_STREAM_END)
+		return STEP_END;
+	if (r == Z_MEM_ERROR)
+		return no_memory(d);
+	return r == Z_OK || r == Z_BUF_ERROR ? STEP_MORE : damaged(d, z->msg ? z->msg : "no gzip");
 }
 
-/* ---- bzip2, xz --------------------------------------------------------------------------------- */
-
-static ssize_t fill(struct archive *a, void *data, const void **ret)
+static void gzip_end(struct decompressor *d)
 {
-	struct decompressor *d = data;
-	ssize_t n = read_block(d);
-
-	if (n < 0) {
-		archive_set_error(a, (int)-n, "cannot read the archive");
-		return -1;
-	}
-	*ret = d->buffer;
-	return n;
+	inflateEnd(&d->state.gzip);
 }
 
-static int filter_fault(struct decompressor *d, struct archive *a)
-{
-	const char *text = archive_error_string(a);
+/* ---- bzip2 ------------------------------------------------------------------------------------- */
 
-	if (archive_errno(a) == ENOMEM)
-		return error_set(d->err, -ENOMEM, "the archive needs too much memory to be decompressed");
-	return damaged(d, text ? text : "not what it says it is");
+static int bzip2_begin(struct decompressor *d)
+{
+	d->state.bzip2 = (bz_stream){ 0 };
+	return BZ2_bzDecompressInit(&d->state.bzip2, 0, 0) == BZ_OK ? 0 : no_memory(d);
 }
 
-static int pass_on(struct decompressor *d, struct archive *a)
+static int bzip2_step(struct decompressor *d)
 {
-	struct archive_entry *entry;
-	const void *data;
-	int64_t offset;
-	size_t len;
-	int got, r;
+	bz_stream *z = &d->state.bzip2;
+	int r;
 
-	if (archive_read_open2(a, d, NULL, fill, NULL, NULL) != ARCHIVE_OK ||
-	    archive_read_next_header(a, &entry) != ARCHIVE_OK)
-		return filter_fault(d, a);
-	while ((got = archive_read_data_block(a, &data, &len, &offset)) == ARCHIVE_OK) {
-		r = put(d, data, len);
+	z->next_in = (char *)d->next;
+	z->avail_in = (unsigned)d->left;
+	z->next_out = (char *)d->plain;
+	z->avail_out = BLOCK_OUT;
+	r = BZ2_bzDecompress(z);
+	took(d, z->avail_in, z->avail_out);
+	if (r == BZ_STREAM_END)
+		return STEP_END;
+	if (r == BZ_MEM_ERROR)
+		return no_memory(d);
+	return r == BZ_OK ? STEP_MORE
+			  : damaged(d, r == BZ_DATA_ERROR_MAGIC ? "no bzip2"
+								: "its checksum is wrong");
+}
+
+static void bzip2_end(struct decompressor *d)
+{
+	BZ2_bzDecompressEnd(&d->state.bzip2);
+}
+
+/* ---- xz ---------------------------------------------------------------------------------------- */
+
+static int xz_begin(struct decompressor *d)
+{
+	d->state.xz = (lzma_stream)LZMA_STREAM_INIT;
+	return lzma_stream_decoder(&d->state.xz, LIMIT_ARCHIVE_MEMORY, 0) == LZMA_OK ? 0
+										     : no_memory(d);
+}
+
+static int xz_failed(struct decompressor *d, lzma_ret r)
+{
+	if (r == LZMA_MEM_ERROR)
+		return no_memory(d);
+	if (r == LZMA_MEMLIMIT_ERROR)
+		return error_set(
+			d->err, -EBADMSG,
+			"the archive needs more than %d MiB of memory to be decompressed (LIMIT_ARCHIVE_MEMORY).",
+			LIMIT_ARCHIVE_MEMORY >> 20);
+	return damaged(d, r == LZMA_FORMAT_ERROR ? "no xz" : "its checksum is wrong");
+}
+
+static int xz_step(struct decompressor *d)
+{
+	lzma_stream *z = &d->state.xz;
+	lzma_ret r;
+
+	z->next_in = d->next;
+	z->avail_in = d->left;
+	z->next_out = d->plain;
+	z->avail_out = BLOCK_OUT;
+	r = lzma_code(z, LZMA_RUN);
+	took(d, z->avail_in, z->avail_out);
+	if (r == LZMA_STREAM_END)
+		return STEP_END;
+	return r == LZMA_OK || r == LZMA_BUF_ERROR ? STEP_MORE : xz_failed(d, r);
+}
+
+static void xz_end(struct decompressor *d)
+{
+	lzma_end(&d->state.xz);
+}
+
+/* ---- all --------------------------------------------------------------------------------------- */
+
+static const struct compression compressions[] = {
+	{ "\x1f\x8b", 2, gzip_begin, gzip_step, gzip_end },
+	{ "BZh", 3, bzip2_begin, bzip2_step, bzip2_end },
+	{ "\xfd"
+	  "7zXZ\0",
+	  6, xz_begin, xz_step, xz_end },
+};
+
+/* Some bytes of the file when none are left: 1, 0 at its end, or a negative errno. */
+static int fill(struct decompressor *d)
+{
+	ssize_t n;
+
+	if (d->left)
+		return 1;
+	n = read_all(d->in, d->block, BLOCK_IN);
+	if (n < 0)
+		return error_set(d->err, (int)n, "cannot read the archive");
+	d->next = d->block;
+	d->left = (size_t)n;
+	return n > 0;
+}
+
+/* One member to its end. */
+static int decompress_member(struct decompressor *d, const struct compression *c)
+{
+	int step = STEP_MORE;
+
+	while (step == STEP_MORE) {
+		int r = fill(d);
+
+		/* at the end of the file there may still be something to come out of what was read */
 		if (r < 0)
 			return r;
+		step = c->step(d);
+		if (step < 0)
+			return step;
+		if (r == 0 && step == STEP_MORE && d->made == 0)
+			return damaged(d, "it is cut short");
+		r = write_all(d->out, d->plain, d->made);
+		if (r < 0)
+			return error_set(d->err, r, "cannot pass on the decompressed archive");
 	}
-	if (got != ARCHIVE_EOF)
-		return filter_fault(d, a);
-	/* what the filter left is no part of the stream that it understood */
-	if (d->read != (uint64_t)archive_filter_bytes(a, -1) || read_block(d) != 0)
-		return damaged(d, "something follows it");
 	return 0;
 }
 
-typedef int (*filter_fn)(struct archive *);
-
-static int run_filter(struct decompressor *d, const void *arg)
+static int decompress(struct decompressor *d, const struct compression *c)
 {
-	filter_fn add = *(const filter_fn *)arg;
-	struct archive *a = archive_read_new();
 	int r;
 
-	if (!a)
-		return error_set(d->err, -ENOMEM, "out of memory");
-	if (add(a) != ARCHIVE_OK || archive_read_support_format_raw(a) != ARCHIVE_OK)
-		r = filter_fault(d, a);
-	else
-		r = pass_on(d, a);
-	archive_read_free(a);
+	while ((r = fill(d)) > 0) {
+		r = c->begin(d);
+		if (r < 0)
+			return r;
+		r = decompress_member(d, c);
+		c->end(d);
+		if (r < 0)
+			return r;
+	}
 	return r;
 }
-
-/* ---- which ------------------------------------------------------------------------------------- */
-
-static const filter_fn bzip2_filter = archive_read_support_filter_bzip2;
-static const filter_fn xz_filter = archive_read_support_filter_xz;
-
-static const struct {
-	const char *magic;
-	size_t len;
-	int (*run)(struct decompressor *d, const void *arg);
-	const void *arg;
-} compressions[] = {
-	{ "\x1f\x8b", 2, run_gzip, NULL },
-	{ "BZh", 3, run_filter, &bzip2_filter },
-	{ "\xfd" "7zXZ\0", 6, run_filter, &xz_filter },
-};
 
 int decompress_run(int in, int out, struct error *err)
 {
 	_free_ struct decompressor *d = calloc(1, sizeof(*d));
-	ssize_t n;
+	int r;
 
 	if (!d)
 		return error_set(err, -ENOMEM, "out of memory");
 	d->in = in;
 	d->out = out;
 	d->err = err;
-	n = read_all(in, d->buffer, MAGIC);
-	if (n < 0)
-		return error_set(err, (int)n, "cannot read the archive");
-	d->len = (size_t)n;
+	r = fill(d);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(compressions); i++)
-		if (d->len >= compressions[i].len &&
-		    memcmp(d->buffer, compressions[i].magic, compressions[i].len) == 0)
-			return compressions[i].run(d, compressions[i].arg);
+		if (d->left >= compressions[i].magic_len &&
+		    memcmp(d->next, compressions[i].magic, compressions[i].magic_len) == 0)
+			return decompress(d, &compressions[i]);
 	return error_set(err, -EBADMSG, "the archive is compressed by none of gzip, bzip2 and xz.");
 }

@@ -85,7 +85,8 @@ static int skip(int reported)
 static int add(struct layout *l, const char *name, uint64_t hash, enum seen_kind kind)
 {
 	if (seen_get(&l->seen, hash) == SEEN_NOT && ++l->members > LIMIT_ARCHIVE_MEMBERS)
-		return report_stop(l->report, name, "the archive has more than %d members", LIMIT_ARCHIVE_MEMBERS);
+		return report_stop(l->report, name, "the archive has more than %d members",
+				   LIMIT_ARCHIVE_MEMBERS);
 	return seen_set(&l->seen, hash, kind);
 }
 
@@ -124,8 +125,10 @@ static int check_parents(struct layout *l, const char *name, const struct name *
 			break;
 		case SEEN_FILE:
 		case SEEN_OTHER:
-			return skip(report_fault(l->report, name, "is below %.*s, which is no directory in this archive", len,
-					       n->clean));
+			return skip(
+				report_fault(l->report, name,
+					     "is below %.*s, which is no directory in this archive",
+					     len, n->clean));
 		}
 	}
 	*ret = hash;
@@ -146,33 +149,44 @@ static int check_target(struct layout *l, const struct member *m, char *target)
 	const char *fault = clean_name(&to, m->target);
 
 	if (fault)
-		return skip(report_fault(l->report, m->name, "is a hard link to a name that %s", fault));
+		return skip(report_fault(l->report, m->name, "is a hard link to a name that %s",
+					 fault));
 	if (!str_starts(to.clean, "rootfs/"))
-		return skip(report_fault(l->report, m->name, "is a hard link to %s, which is outside of rootfs", to.clean));
+		return skip(report_fault(l->report, m->name,
+					 "is a hard link to %s, which is outside of rootfs",
+					 to.clean));
 	switch (seen_get(&l->seen, hash_of(l, to.clean + 7))) {
 	case SEEN_FILE:
 		memcpy(target, to.clean + 7, strlen(to.clean + 7) + 1);
 		return LAYOUT_TREE;
 	case SEEN_NOT:
-		return skip(report_fault(l->report, m->name, "is a hard link to %s, which is not in the archive before it",
-				       to.clean));
+		return skip(
+			report_fault(l->report, m->name,
+				     "is a hard link to %s, which is not in the archive before it",
+				     to.clean));
 	case SEEN_IMPLIED:
 	case SEEN_DIRECTORY:
 	case SEEN_OTHER:
 		break;
 	}
-	return skip(report_fault(l->report, m->name, "is a hard link to %s, which is no regular file", to.clean));
+	return skip(report_fault(l->report, m->name,
+				 "is a hard link to %s, which is no regular file", to.clean));
 }
 
 static int check_kind(struct layout *l, const struct member *m, const struct name *n)
 {
 	if (m->type != MEMBER_DIRECTORY && n->trailing_slash)
-		return skip(report_fault(l->report, m->name, "ends in a slash and is no directory"));
+		return skip(
+			report_fault(l->report, m->name, "ends in a slash and is no directory"));
 	if (m->type == MEMBER_SYMLINK && (!m->target[0] || strlen(m->target) >= LIMIT_PATH_BYTES))
-		return skip(report_fault(l->report, m->name, "is a symbolic link to nothing, or to more than 4095 bytes"));
-	if (m->type == MEMBER_FILE && (m->size > LIMIT_ARCHIVE_BYTES || l->bytes + m->size > LIMIT_ARCHIVE_BYTES))
-		return report_stop(l->report, m->name, "the archive's files have more than %llu bytes",
-				       LIMIT_ARCHIVE_BYTES);
+		return skip(
+			report_fault(l->report, m->name,
+				     "is a symbolic link to nothing, or to more than 4095 bytes"));
+	if (m->type == MEMBER_FILE &&
+	    (m->size > LIMIT_ARCHIVE_BYTES || l->bytes + m->size > LIMIT_ARCHIVE_BYTES))
+		return report_stop(l->report, m->name,
+				   "the archive's files have more than %llu bytes",
+				   LIMIT_ARCHIVE_BYTES);
 	return LAYOUT_TREE;
 }
 
@@ -186,7 +200,8 @@ static int enter(struct layout *l, const struct member *m, const struct name *n,
 	int r;
 
 	if (had == SEEN_IMPLIED && m->type != MEMBER_DIRECTORY)
-		return skip(report_fault(l->report, m->name, "is no directory, but the archive has members below it"));
+		return skip(report_fault(l->report, m->name,
+					 "is no directory, but the archive has members below it"));
 	if (had != SEEN_NOT && had != SEEN_IMPLIED)
 		return skip(report_fault(l->report, m->name, "is in the archive twice"));
 	r = add(l, m->name, hash, kind_of(m->type));
@@ -200,13 +215,15 @@ static int enter(struct layout *l, const struct member *m, const struct name *n,
 static int top_level(struct layout *l, const struct member *m, const struct name *n)
 {
 	if (n->depth == 0) /* "./", which tar writes when it is told to pack "." */
-		return m->type == MEMBER_DIRECTORY ? LAYOUT_SKIP :
-						     skip(report_fault(l->report, m->name, "is no directory"));
+		return m->type == MEMBER_DIRECTORY
+			       ? LAYOUT_SKIP
+			       : skip(report_fault(l->report, m->name, "is no directory"));
 	if (str_eq(n->clean, "manifest")) {
 		if (m->type != MEMBER_FILE)
 			return skip(report_fault(l->report, m->name, "is no regular file"));
 		if (m->size > LIMIT_MANIFEST_BYTES)
-			return skip(report_fault(l->report, m->name, "has more than %d bytes", LIMIT_MANIFEST_BYTES));
+			return skip(report_fault(l->report, m->name, "has more than %d bytes",
+						 LIMIT_MANIFEST_BYTES));
 		l->manifest = true;
 		return LAYOUT_MANIFEST;
 	}
@@ -274,7 +291,8 @@ int layout_end(struct layout *l)
 {
 	if (!l->manifest && report_fault(l->report, "manifest", "is missing") < 0)
 		return -EBADMSG;
-	if (!l->rootfs && report_fault(l->report, "rootfs", "is missing: an image needs the directory itself") < 0)
+	if (!l->rootfs && report_fault(l->report, "rootfs",
+				       "is missing: an image needs the directory itself") < 0)
 		return -EBADMSG;
 	return keep_implied(l);
 }

@@ -13,9 +13,10 @@
 struct layout {
 	struct report *report;
 	struct seen seen;
-	struct buf implied; /* directories below rootfs that had no member when needed, NUL behind each */
-	uint64_t members;   /* implied directories included */
-	uint64_t bytes;	    /* of all files */
+	struct buf
+		implied; /* directories below rootfs that had no member when needed, NUL behind each */
+	uint64_t members; /* implied directories included */
+	uint64_t bytes;   /* of all files */
 	bool manifest, rootfs;
 };
 
@@ -25,9 +26,9 @@ void layout_deinit(struct layout *l);
 /* What to do with a member. path is then what it is called below rootfs ("." for rootfs itself),
  * target likewise for a hard link. Each LIMIT_PATH_BYTES. */
 enum layout_verdict {
-	LAYOUT_TREE,	 /* part of the tree: make path */
+	LAYOUT_TREE,     /* part of the tree: make path */
 	LAYOUT_MANIFEST, /* its content is the manifest */
-	LAYOUT_SKIP,	 /* nothing to do, or a fault that was reported */
+	LAYOUT_SKIP,     /* nothing to do, or a fault that was reported */
 };
 
 /* An enum layout_verdict; -EBADMSG after too many faults, or at a limit; -ENOMEM. */

@@ -44,7 +44,9 @@ static const struct mode {
 	int (*run)(struct report *report, struct error *err);
 } modes[] = {
 	{ "--decompress", { .keep_fds = 1 << 0 | 1 << 1 | 1 << UNPACK_REPORT_FD }, decompress },
-	{ "--extract", { .keep_fds = 1 << 0 | 1 << UNPACK_TREE_FD | 1 << UNPACK_REPORT_FD, .tree = true }, extract },
+	{ "--extract",
+	  { .keep_fds = 1 << 0 | 1 << UNPACK_TREE_FD | 1 << UNPACK_REPORT_FD, .tree = true },
+	  extract },
 	{ "--check", { .keep_fds = 1 << 0 | 1 << UNPACK_REPORT_FD }, check },
 };
 
@@ -77,7 +79,8 @@ static int run(const struct mode *mode)
 		r = mode->run(&report, &err);
 	if (r < 0) {
 		if (!err.code)
-			error_set(&err, r, r == -EBADMSG ? "the archive is no image." : "cannot unpack");
+			error_set(&err, r,
+				  r == -EBADMSG ? "the archive is no image." : "cannot unpack");
 		r = add_failure(&report, &err, r);
 	}
 	/* the other side may be waiting to send more */

@@ -24,7 +24,7 @@ struct reader {
 	bool ignored_xattr, ignored_link_xattr; /* warned of already */
 	bool end_of_stream;
 	int stream_error;
-	uint64_t read;	   /* bytes of the stream so far */
+	uint64_t read;     /* bytes of the stream so far */
 	uint64_t last_set; /* where the last byte that is not zero ends */
 	char buffer[READ_BYTES];
 };
@@ -47,7 +47,8 @@ static ssize_t fill(struct archive *archive, void *data, const void **ret)
 
 	/* a pipe gives little at a time; what goes on in large pieces goes on faster */
 	while (len < sizeof(r->buffer) / 2 && !r->end_of_stream) {
-		ssize_t n = r->source->read(r->source->arg, r->buffer + len, sizeof(r->buffer) - len);
+		ssize_t n = r->source->read(r->source->arg, r->buffer + len,
+					    sizeof(r->buffer) - len);
 
 		if (n < 0) {
 			r->stream_error = (int)n;
@@ -104,15 +105,17 @@ static int take_type(struct reader *r, struct archive_entry *e, struct member *m
 		mode_t format;
 		enum member_type type;
 	} types[] = {
-		{ AE_IFREG, MEMBER_FILE },	{ AE_IFDIR, MEMBER_DIRECTORY }, { AE_IFLNK, MEMBER_SYMLINK },
-		{ AE_IFCHR, MEMBER_CHARACTER }, { AE_IFBLK, MEMBER_BLOCK },	{ AE_IFIFO, MEMBER_FIFO },
+		{ AE_IFREG, MEMBER_FILE },    { AE_IFDIR, MEMBER_DIRECTORY },
+		{ AE_IFLNK, MEMBER_SYMLINK }, { AE_IFCHR, MEMBER_CHARACTER },
+		{ AE_IFBLK, MEMBER_BLOCK },   { AE_IFIFO, MEMBER_FIFO },
 	};
 
 	if (archive_entry_hardlink(e)) {
 		m->type = MEMBER_HARDLINK;
 		m->target = archive_entry_hardlink(e);
 		if (archive_entry_size_is_set(e) && archive_entry_size(e) > 0)
-			return skip(report_fault(r->report, m->name, "is a hard link with content of its own"));
+			return skip(report_fault(r->report, m->name,
+						 "is a hard link with content of its own"));
 		return LAYOUT_TREE;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
@@ -124,13 +127,16 @@ static int take_type(struct reader *r, struct archive_entry *e, struct member *m
 			m->target = "";
 		return LAYOUT_TREE;
 	}
-	return skip(report_fault(r->report, m->name, "is of a type that image archives cannot have"));
+	return skip(
+		report_fault(r->report, m->name, "is of a type that image archives cannot have"));
 }
 
 static int take_numbers(struct reader *r, struct archive_entry *e, struct member *m)
 {
-	int64_t uid = archive_entry_uid(e), gid = archive_entry_gid(e), size = archive_entry_size(e);
-	int64_t major = (int64_t)archive_entry_rdevmajor(e), minor = (int64_t)archive_entry_rdevminor(e);
+	int64_t uid = archive_entry_uid(e), gid = archive_entry_gid(e),
+		size = archive_entry_size(e);
+	int64_t major = (int64_t)archive_entry_rdevmajor(e),
+		minor = (int64_t)archive_entry_rdevminor(e);
 	const char *fault = NULL;
 
 	if (uid < 0 || uid > OWNER_MAX)
@@ -139,7 +145,8 @@ static int take_numbers(struct reader *r, struct archive_entry *e, struct member
 		fault = "has a group ID out of range";
 	else if (m->type == MEMBER_FILE && size < 0)
 		fault = "has a negative size";
-	else if ((m->type == MEMBER_CHARACTER || m->type == MEMBER_BLOCK) && (major >> 12 || minor >> 20))
+	else if ((m->type == MEMBER_CHARACTER || m->type == MEMBER_BLOCK) &&
+		 (major >> 12 || minor >> 20))
 		fault = "has a device number out of range";
 	if (fault)
 		return skip(report_fault(r->report, m->name, "%s", fault));
@@ -177,7 +184,8 @@ static enum xattr_rule xattr_rule(const char *name)
 	return XATTR_IGNORE;
 }
 
-static int warn_once(struct reader *r, bool *done, const struct member *m, const char *what, const char *name)
+static int warn_once(struct reader *r, bool *done, const struct member *m, const char *what,
+		     const char *name)
 {
 	if (*done)
 		return 0;
@@ -192,17 +200,21 @@ static int take_xattr(struct reader *r, struct member *m, const struct member_xa
 
 	switch (xattr_rule(x->name)) {
 	case XATTR_REFUSE:
-		return skip(report_fault(r->report, m->name, "has the extended attribute %s, which no image may set",
+		return skip(report_fault(r->report, m->name,
+					 "has the extended attribute %s, which no image may set",
 					 x->name));
 	case XATTR_IGNORE:
-		e = warn_once(r, &r->ignored_xattr, m, "does not keep its extended attribute", x->name);
+		e = warn_once(r, &r->ignored_xattr, m, "does not keep its extended attribute",
+			      x->name);
 		break;
 	case XATTR_KEEP:
 		if (m->type != MEMBER_FILE && m->type != MEMBER_DIRECTORY) {
-			e = warn_once(r, &r->ignored_link_xattr, m, "is of a type that cannot have the attribute",
-				      x->name);
+			e = warn_once(r, &r->ignored_link_xattr, m,
+				      "is of a type that cannot have the attribute", x->name);
 		} else if (m->n_xattrs == MEMBER_XATTRS) {
-			return skip(report_fault(r->report, m->name, "has more than %d extended attributes", MEMBER_XATTRS));
+			return skip(report_fault(r->report, m->name,
+						 "has more than %d extended attributes",
+						 MEMBER_XATTRS));
 		} else {
 			m->xattrs[m->n_xattrs++] = *x;
 		}
@@ -217,7 +229,8 @@ static int take_xattrs(struct reader *r, struct archive_entry *e, struct member 
 	int verdict = LAYOUT_TREE;
 
 	archive_entry_xattr_reset(e);
-	while (verdict == LAYOUT_TREE && archive_entry_xattr_next(e, &x.name, &x.value, &x.size) == ARCHIVE_OK)
+	while (verdict == LAYOUT_TREE &&
+	       archive_entry_xattr_next(e, &x.name, &x.value, &x.size) == ARCHIVE_OK)
 		verdict = take_xattr(r, m, &x);
 	return verdict;
 }
@@ -280,7 +293,8 @@ static int take(struct reader *r, struct archive_entry *e)
 	if (verdict == LAYOUT_TREE)
 		verdict = layout_member(&r->layout, &m, path, target);
 	if (verdict < 0 || verdict == LAYOUT_SKIP)
-		return verdict < 0 ? verdict : 0; /* the content is passed over with the next header */
+		return verdict < 0 ? verdict
+				   : 0; /* the content is passed over with the next header */
 	if (verdict == LAYOUT_TREE)
 		code = tree_make(&r->tree, &m, path, target, r->err);
 	if (code == 0 && m.type == MEMBER_FILE)
@@ -321,7 +335,9 @@ static int check_rest(struct reader *r)
 	while (n > 0);
 	if (n < 0)
 		return archive_fault(r, "");
-	return r->last_set > end ? report_stop(r->report, "", "there are bytes behind the end of the archive") : 0;
+	return r->last_set > end
+		       ? report_stop(r->report, "", "there are bytes behind the end of the archive")
+		       : 0;
 }
 
 static int take_implied(struct reader *r)
@@ -329,7 +345,8 @@ static int take_implied(struct reader *r)
 	const struct buf *implied = &r->layout.implied;
 	int e = 0;
 
-	for (const char *p = implied->data; e == 0 && p < implied->data + implied->len; p += strlen(p) + 1) {
+	for (const char *p = implied->data; e == 0 && p < implied->data + implied->len;
+	     p += strlen(p) + 1) {
 		e = tree_imply(&r->tree, p, r->err);
 		if (e == 0)
 			e = report_add(r->report, UNPACK_IMPLIED, p, "", 0, 0);
@@ -346,8 +363,8 @@ static int finish(struct reader *r)
 	if (e == 0)
 		e = tree_end(&r->tree, r->err);
 	if (e == 0)
-		e = report_add(r->report, UNPACK_MANIFEST, "", r->manifest.data ? r->manifest.data : "",
-			       r->manifest.len, 0);
+		e = report_add(r->report, UNPACK_MANIFEST, "",
+			       r->manifest.data ? r->manifest.data : "", r->manifest.len, 0);
 	if (e == 0)
 		e = report_add(r->report, UNPACK_DONE, "", "", 0, r->layout.bytes);
 	return e;
@@ -366,7 +383,8 @@ static int run(struct reader *r)
 	return e == 0 ? finish(r) : e;
 }
 
-int reader_run(const struct reader_source *source, int root, struct report *report, struct error *err)
+int reader_run(const struct reader_source *source, int root, struct report *report,
+	       struct error *err)
 {
 	_cleanup_(free_archive) struct archive *archive = archive_read_new();
 	_free_ struct reader *r = calloc(1, sizeof(*r));

@@ -16,4 +16,5 @@ struct reader_source {
 /* root: the empty directory to fill, or -1 to look only. What is wrong with the archive becomes
  * records of report, the manifest one as well. 0 when all was read, faults or not; a negative errno
  * and err when that could not be (no memory, disk full); -EBADMSG when a fault ended it early. */
-int reader_run(const struct reader_source *source, int root, struct report *report, struct error *err) _must_check_;
+int reader_run(const struct reader_source *source, int root, struct report *report,
+	       struct error *err) _must_check_;

@@ -5,8 +5,8 @@ void report_deinit(struct report *r)
 	buf_deinit(&r->records);
 }
 
-int report_add(struct report *r, enum unpack_kind kind, const char *path, const void *text, size_t len,
-	       uint64_t value)
+int report_add(struct report *r, enum unpack_kind kind, const char *path, const void *text,
+	       size_t len, uint64_t value)
 {
 	struct unpack_record record = {
 		.kind = kind,
@@ -26,7 +26,8 @@ int report_add(struct report *r, enum unpack_kind kind, const char *path, const 
 	return e;
 }
 
-static int add_text(struct report *r, enum unpack_kind kind, const char *path, const char *fmt, va_list ap)
+static int add_text(struct report *r, enum unpack_kind kind, const char *path, const char *fmt,
+		    va_list ap)
 {
 	char text[1024];
 

@@ -92,7 +92,8 @@ int tree_imply(struct tree *t, const char *path, struct error *err)
 {
 	struct tree_late late = { .path = (char *)path };
 
-	return t->root < 0 || add_late(t, &late) == 0 ? 0 : error_set(err, -ENOMEM, "out of memory");
+	return t->root < 0 || add_late(t, &late) == 0 ? 0
+						      : error_set(err, -ENOMEM, "out of memory");
 }
 
 static int set_xattrs(int fd, const struct member *m, const char *path, struct error *err)
@@ -110,7 +111,8 @@ static int set_xattrs(int fd, const struct member *m, const char *path, struct e
 }
 
 /* Owner, then mode (chown takes set-user-ID away), then attributes (and capabilities). */
-static int set_attributes(int fd, const struct member *m, mode_t mode, const char *path, struct error *err)
+static int set_attributes(int fd, const struct member *m, mode_t mode, const char *path,
+			  struct error *err)
 {
 	bool owned = m->uid || m->gid;
 
@@ -135,7 +137,8 @@ static int make_directory_entry(struct tree *t, const char *path, mode_t mode, s
 	return 0;
 }
 
-static int make_directory(struct tree *t, const struct member *m, const char *path, struct error *err)
+static int make_directory(struct tree *t, const struct member *m, const char *path,
+			  struct error *err)
 {
 	struct tree_late late = { .path = (char *)path, .mode = m->mode, .mtime = m->mtime };
 	mode_t mode = m->mode & ~(mode_t)S_ISGID;
@@ -189,7 +192,9 @@ static int make_hard_link(struct tree *t, const char *path, const char *target, 
 	parent = enter_parent(t, path, &name, err);
 	if (parent < 0)
 		return parent;
-	return linkat(from, old, parent, name, 0) < 0 ? fail(err, -errno, path, "make the hard link") : 0;
+	return linkat(from, old, parent, name, 0) < 0
+		       ? fail(err, -errno, path, "make the hard link")
+		       : 0;
 }
 
 /* A symbolic link, fifo or device. */
@@ -220,7 +225,8 @@ static int make_special(struct tree *t, const struct member *m, const char *path
 	return 0;
 }
 
-int tree_make(struct tree *t, const struct member *m, const char *path, const char *target, struct error *err)
+int tree_make(struct tree *t, const struct member *m, const char *path, const char *target,
+	      struct error *err)
 {
 	if (t->root < 0)
 		return 0;

@@ -7,11 +7,11 @@
 #include "images/unpack/member.h"
 
 struct tree {
-	int root; /* -1: nothing is made, only read */
+	int root;                      /* -1: nothing is made, only read */
 	char parent[LIMIT_PATH_BYTES]; /* what parent_fd is open on */
 	int parent_fd;
-	int file; /* the regular file that is being written; -1 */
-	uint64_t written; /* the end of what was written of it */
+	int file;               /* the regular file that is being written; -1 */
+	uint64_t written;       /* the end of what was written of it */
 	struct tree_late *late; /* directories whose time and mode are set last */
 	size_t n_late, room_late;
 };
@@ -24,7 +24,8 @@ void tree_deinit(struct tree *t);
  * hard link. */
 int tree_make(struct tree *t, const struct member *m, const char *path, const char *target,
 	      struct error *err) _must_check_;
-int tree_write(struct tree *t, const void *data, size_t len, uint64_t offset, struct error *err) _must_check_;
+int tree_write(struct tree *t, const void *data, size_t len, uint64_t offset, struct error *err)
+	_must_check_;
 int tree_end_file(struct tree *t, const struct member *m, struct error *err) _must_check_;
 
 /* A directory that no member describes: its time is made the epoch, for a tree that is always the same. */

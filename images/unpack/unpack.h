@@ -21,11 +21,11 @@ enum { UNPACK_TREE_FD = 3, UNPACK_REPORT_FD = 4 };
 
 enum unpack_kind {
 	UNPACK_FAULT = 1, /* a rule of image archives that the member path breaks: text */
-	UNPACK_WARNING,	  /* something that is not kept: text */
+	UNPACK_WARNING,   /* something that is not kept: text */
 	UNPACK_MANIFEST,  /* text: the manifest, byte for byte */
-	UNPACK_IMPLIED,	  /* path: a directory that is in the archive only by what is in it */
-	UNPACK_DONE,	  /* the whole stream was read; value: bytes of all regular files */
-	UNPACK_FAILURE,	  /* text: why it could not go on, value: errno */
+	UNPACK_IMPLIED,   /* path: a directory that is in the archive only by what is in it */
+	UNPACK_DONE,      /* the whole stream was read; value: bytes of all regular files */
+	UNPACK_FAILURE,   /* text: why it could not go on, value: errno */
 };
 
 /* A record: this header, then path_len bytes of path and text_len bytes of text. */
@@ -38,6 +38,6 @@ struct unpack_record {
 };
 
 enum {
-	UNPACK_FAULTS_MAX = 64,		   /* after so many faults it reads no further */
+	UNPACK_FAULTS_MAX = 64,         /* after so many faults it reads no further */
 	UNPACK_REPORT_BYTES = 24 << 20, /* all records together */
 };

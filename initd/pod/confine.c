@@ -9,8 +9,9 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#define ALLOW(name) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), \
-		    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define ALLOW(name)                                            \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 /* What is left to do: to answer, to wait, to end. */
 static int load_filter(void)
@@ -56,8 +57,9 @@ int podinit_confine(struct podinit *p)
 		r = caps_set(0);
 	if (r < 0)
 		return r;
-	/* the lifeline tells of stage1's end; the signal does too, should we be stopped or traced then */
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+	/* the lifeline tells of stage1's end; the signal does too, should we be stopped then */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return -errno;
 	return load_filter();
 }

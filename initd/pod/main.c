@@ -12,7 +12,7 @@ enum { EXIT_SETUP = 125 };
 static int (*const steps[PODINIT_STEPS])(struct podinit *p) = {
 	[PODINIT_STEP_RECEIVE] = podinit_receive,   [PODINIT_STEP_CGROUP] = podinit_cgroup,
 	[PODINIT_STEP_HOSTNAME] = podinit_hostname, [PODINIT_STEP_LOOPBACK] = podinit_loopback,
-	[PODINIT_STEP_ROOT] = podinit_root,	    [PODINIT_STEP_CONFINE] = podinit_confine,
+	[PODINIT_STEP_ROOT] = podinit_root,         [PODINIT_STEP_CONFINE] = podinit_confine,
 };
 
 /* Until the lifeline ends: nobody writes to it, so anything but EINTR is its end. */

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * carob-pod-init, PID 1 of a pod (docs/architecture.md): makes the pod's namespaces what they are to
- * be, gives up every right, and holds them until stage1 is gone.
+ * carob-pod-init, PID 1 of a pod (docs/architecture.md): makes the pod's namespaces what they are
+ * to be, gives up every right, and holds them until stage1 is gone.
  *
  *	main.c	  the table of steps, and the wait
  *	setup.c	  cgroup, host name, loopback, root

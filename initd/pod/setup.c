@@ -17,8 +17,9 @@ int podinit_receive(struct podinit *p)
 	struct plan_report *page;
 	ssize_t n;
 
-	/* nothing in the pod is to trace us or to find our descriptors, not even before we confined ourselves */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NAME, "carob-pod-init", 0, 0, 0) < 0)
+	/* nothing in the pod is to trace us or to find our descriptors, from the start */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_NAME, "carob-pod-init", 0, 0, 0) < 0)
 		return -errno;
 	umask(0);
 	p->n_fds = ARRAY_SIZE(p->fds);
@@ -29,7 +30,8 @@ int podinit_receive(struct podinit *p)
 	    p->config.hostname[sizeof(p->config.hostname) - 1] ||
 	    p->n_fds != PODINIT_FD_CGROUPS + (size_t)p->config.n_cgroup_fds)
 		return -EBADMSG;
-	page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, p->fds[PODINIT_FD_REPORT], 0);
+	page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED,
+		    p->fds[PODINIT_FD_REPORT], 0);
 	if (page == MAP_FAILED)
 		return -errno;
 	page->step = PODINIT_STEP_RECEIVE;
@@ -81,7 +83,8 @@ static int mount_shm(const struct podinit *p, int root)
 	int shm, place;
 
 	format_kib(size, p->config.shm_kib);
-	shm = mount_new("tmpfs", &option, p->config.shm_kib ? 1 : 0, MOUNT_NOSUID | MOUNT_NODEV, NULL, 0);
+	shm = mount_new("tmpfs", &option, p->config.shm_kib ? 1 : 0, MOUNT_NOSUID | MOUNT_NODEV,
+			NULL, 0);
 	if (shm < 0)
 		return shm;
 	place = path_open(root, "shm", PATH_NO_LINKS, O_PATH | O_DIRECTORY, 0);

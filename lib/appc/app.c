@@ -138,9 +138,7 @@ void appc_read_app(struct json_reader *r, json_t *value, void *member, const voi
 	*(struct appc_app **)member = app;
 	json_read_object(r, value, app_fields, app);
 	if (!app->working_directory)
-		app->working_directory = strdup("/");
-	if (!app->working_directory)
-		json_no_memory(r);
+		json_set_text(r, &app->working_directory, "/");
 }
 
 void appc_app_free(struct appc_app *app)

@@ -45,7 +45,7 @@ struct appc_faults {
 
 void appc_faults_deinit(struct appc_faults *f);
 
-/* f may be NULL, here and wherever faults are asked for: then only the result counts. 0, -ENOMEM. */
+/* 0 or -ENOMEM. f may be NULL, here and wherever faults are asked for: only the result counts. */
 int appc_fault(struct appc_faults *f, const char *path, const char *fmt, ...) _printf_(3, 4);
 int appc_warning(struct appc_faults *f, const char *path, const char *fmt, ...) _printf_(3, 4);
 

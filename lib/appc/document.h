@@ -102,7 +102,8 @@ struct json_reader appc_reader(struct appc_faults *faults);
 /* What values of one sort look like, and how they are read and written. */
 struct appc_isolator_form {
 	enum json_kind value;
-	json_parse_fn read; /* member: the struct appc_isolator; arg: the struct appc_isolator_type */
+	/* member: the struct appc_isolator; arg: the struct appc_isolator_type */
+	json_parse_fn read;
 	/* NULL when memory is out or a string is not UTF-8 */
 	json_t *(*write)(const struct appc_isolator *iso);
 	struct json_range range; /* of a number */

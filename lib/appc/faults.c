@@ -2,9 +2,11 @@
 
 #include "appc/document.h"
 
+/* A list past its limit ends with an entry that says so. */
 static int add_fault(struct appc_faults *f, bool warning, const char *path, const char *text)
 {
-	struct appc_fault fault = { .warning = warning }, *list;
+	_free_ char *own_path = NULL, *own_text = NULL;
+	struct appc_fault *list;
 
 	if (!f)
 		return 0;
@@ -12,22 +14,14 @@ static int add_fault(struct appc_faults *f, bool warning, const char *path, cons
 		f->n_errors++;
 	if (f->n > LIMIT_FAULTS)
 		return 0;
+	own_path = str_printf("%s", f->n < LIMIT_FAULTS ? path : "");
+	own_text = str_printf("%s", f->n < LIMIT_FAULTS ? text : "there is more; it is not listed");
 	list = reallocarray(f->list, f->n + 1, sizeof(*list));
-	if (!list)
+	if (list)
+		f->list = list;
+	if (!list || !own_path || !own_text)
 		return -ENOMEM;
-	f->list = list;
-	if (f->n == LIMIT_FAULTS) {
-		path = "";
-		text = "there is more; it is not listed";
-	}
-	fault.path = strdup(path);
-	fault.text = strdup(text);
-	if (!fault.path || !fault.text) {
-		free(fault.path);
-		free(fault.text);
-		return -ENOMEM;
-	}
-	f->list[f->n++] = fault;
+	list[f->n++] = (struct appc_fault){ take_ptr(&own_path), take_ptr(&own_text), warning };
 	return 0;
 }
 

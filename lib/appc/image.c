@@ -53,9 +53,7 @@ static void read_listed_path(struct json_reader *r, json_t *value, void *member,
 		json_fault(r, "\"%.64s\" must not contain \"..\"", path);
 		return;
 	}
-	*(char **)member = strdup(clean);
-	if (!*(char **)member)
-		json_no_memory(r);
+	json_set_text(r, member, clean);
 }
 
 static const struct json_list path_list = {

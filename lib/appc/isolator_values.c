@@ -153,9 +153,7 @@ static void read_seccomp(struct json_reader *r, json_t *value, void *member,
 		json_fault_at(r, "set", "must not be empty");
 	check_wildcards(r, iso);
 	if (!iso->error)
-		iso->error = strdup("");
-	if (!iso->error)
-		json_no_memory(r);
+		json_set_text(r, &iso->error, "");
 }
 
 static json_t *write_set(const struct appc_isolator *iso)
@@ -309,48 +307,58 @@ static json_t *write_sysctl(const struct appc_isolator *iso)
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-static const struct appc_isolator_form resource = { JSON_KIND_OBJECT, read_resource,
-						    write_resource };
-static const struct appc_isolator_form capabilities = { JSON_KIND_OBJECT, read_set, write_set };
-static const struct appc_isolator_form seccomp = { JSON_KIND_OBJECT, read_seccomp, write_set };
-static const struct appc_isolator_form selinux = { JSON_KIND_OBJECT, read_selinux, write_selinux };
-static const struct appc_isolator_form apparmor = { JSON_KIND_OBJECT, read_apparmor,
-						    write_apparmor };
-static const struct appc_isolator_form sysctl = { JSON_KIND_OBJECT, read_sysctl, write_sysctl };
-static const struct appc_isolator_form flag = { JSON_KIND_BOOLEAN, read_flag, write_flag };
-static const struct appc_isolator_form score = {
-	JSON_KIND_INTEGER, read_number, write_number, { -1000, 1000 }
+enum {
+	RESOURCE,
+	CAPABILITIES,
+	SECCOMP,
+	SELINUX,
+	APPARMOR,
+	SYSCTL,
+	FLAG,
+	SCORE,
+	SHARES,
+	PIDS,
+	RLIMITS,
 };
-static const struct appc_isolator_form shares = {
-	JSON_KIND_INTEGER, read_number, write_number, { 2, 262144 }
+
+static const struct appc_isolator_form forms[] = {
+	[RESOURCE] = { JSON_KIND_OBJECT, read_resource, write_resource },
+	[CAPABILITIES] = { JSON_KIND_OBJECT, read_set, write_set },
+	[SECCOMP] = { JSON_KIND_OBJECT, read_seccomp, write_set },
+	[SELINUX] = { JSON_KIND_OBJECT, read_selinux, write_selinux },
+	[APPARMOR] = { JSON_KIND_OBJECT, read_apparmor, write_apparmor },
+	[SYSCTL] = { JSON_KIND_OBJECT, read_sysctl, write_sysctl },
+	[FLAG] = { JSON_KIND_BOOLEAN, read_flag, write_flag },
+	[SCORE] = { JSON_KIND_INTEGER, read_number, write_number, { -1000, 1000 } },
+	[SHARES] = { JSON_KIND_INTEGER, read_number, write_number, { 2, 262144 } },
+	[PIDS] = { JSON_KIND_OBJECT, read_pids, write_pids, { 1, INT32_MAX } },
+	[RLIMITS] = { JSON_KIND_OBJECT, appc_read_rlimits, appc_write_rlimits },
 };
-static const struct appc_isolator_form pids = {
-	JSON_KIND_OBJECT, read_pids, write_pids, { 1, INT32_MAX }
-};
-static const struct appc_isolator_form rlimits = { JSON_KIND_OBJECT, appc_read_rlimits,
-						   appc_write_rlimits };
 
 enum { APP = APPC_SCOPE_APP, POD = APPC_SCOPE_POD, BOTH = APP | POD };
 enum { MANY = false, ONCE = true };
 
 static const struct appc_isolator_type types[] = {
-	{ "resource/cpu", APPC_ISOLATOR_CPU, BOTH, MANY, &resource },
-	{ "resource/memory", APPC_ISOLATOR_MEMORY, BOTH, MANY, &resource },
-	{ "resource/block-bandwidth", APPC_ISOLATOR_BLOCK_BANDWIDTH, BOTH, MANY, &resource },
-	{ "resource/block-iops", APPC_ISOLATOR_BLOCK_IOPS, BOTH, MANY, &resource },
-	{ "resource/network-bandwidth", APPC_ISOLATOR_NETWORK_BANDWIDTH, BOTH, MANY, &resource },
-	{ "os/linux/capabilities-retain-set", APPC_ISOLATOR_CAPS_RETAIN, APP, MANY, &capabilities },
-	{ "os/linux/capabilities-remove-set", APPC_ISOLATOR_CAPS_REMOVE, APP, MANY, &capabilities },
-	{ "os/linux/no-new-privileges", APPC_ISOLATOR_NO_NEW_PRIVS, APP, MANY, &flag },
-	{ "os/linux/seccomp-retain-set", APPC_ISOLATOR_SECCOMP_RETAIN, APP, ONCE, &seccomp },
-	{ "os/linux/seccomp-remove-set", APPC_ISOLATOR_SECCOMP_REMOVE, APP, ONCE, &seccomp },
-	{ "os/linux/selinux-context", APPC_ISOLATOR_SELINUX, BOTH, ONCE, &selinux },
-	{ "os/linux/apparmor-profile", APPC_ISOLATOR_APPARMOR, BOTH, ONCE, &apparmor },
-	{ "os/unix/sysctl", APPC_ISOLATOR_SYSCTL, POD, ONCE, &sysctl },
-	{ "os/linux/oom-score-adj", APPC_ISOLATOR_OOM_SCORE_ADJ, APP, ONCE, &score },
-	{ "os/linux/cpu-shares", APPC_ISOLATOR_CPU_SHARES, APP, ONCE, &shares },
-	{ "carob/pids", APPC_ISOLATOR_PIDS, BOTH, ONCE, &pids },
-	{ "carob/rlimits", APPC_ISOLATOR_RLIMITS, APP, ONCE, &rlimits },
+	{ "resource/cpu", APPC_ISOLATOR_CPU, BOTH, MANY, &forms[RESOURCE] },
+	{ "resource/memory", APPC_ISOLATOR_MEMORY, BOTH, MANY, &forms[RESOURCE] },
+	{ "resource/block-bandwidth", APPC_ISOLATOR_BLOCK_BANDWIDTH, BOTH, MANY, &forms[RESOURCE] },
+	{ "resource/block-iops", APPC_ISOLATOR_BLOCK_IOPS, BOTH, MANY, &forms[RESOURCE] },
+	{ "resource/network-bandwidth", APPC_ISOLATOR_NETWORK_BANDWIDTH, BOTH, MANY,
+	  &forms[RESOURCE] },
+	{ "os/linux/capabilities-retain-set", APPC_ISOLATOR_CAPS_RETAIN, APP, MANY,
+	  &forms[CAPABILITIES] },
+	{ "os/linux/capabilities-remove-set", APPC_ISOLATOR_CAPS_REMOVE, APP, MANY,
+	  &forms[CAPABILITIES] },
+	{ "os/linux/no-new-privileges", APPC_ISOLATOR_NO_NEW_PRIVS, APP, MANY, &forms[FLAG] },
+	{ "os/linux/seccomp-retain-set", APPC_ISOLATOR_SECCOMP_RETAIN, APP, ONCE, &forms[SECCOMP] },
+	{ "os/linux/seccomp-remove-set", APPC_ISOLATOR_SECCOMP_REMOVE, APP, ONCE, &forms[SECCOMP] },
+	{ "os/linux/selinux-context", APPC_ISOLATOR_SELINUX, BOTH, ONCE, &forms[SELINUX] },
+	{ "os/linux/apparmor-profile", APPC_ISOLATOR_APPARMOR, BOTH, ONCE, &forms[APPARMOR] },
+	{ "os/unix/sysctl", APPC_ISOLATOR_SYSCTL, POD, ONCE, &forms[SYSCTL] },
+	{ "os/linux/oom-score-adj", APPC_ISOLATOR_OOM_SCORE_ADJ, APP, ONCE, &forms[SCORE] },
+	{ "os/linux/cpu-shares", APPC_ISOLATOR_CPU_SHARES, APP, ONCE, &forms[SHARES] },
+	{ "carob/pids", APPC_ISOLATOR_PIDS, BOTH, ONCE, &forms[PIDS] },
+	{ "carob/rlimits", APPC_ISOLATOR_RLIMITS, APP, ONCE, &forms[RLIMITS] },
 };
 
 const struct appc_isolator_type *appc_isolator_type(const char *name)

@@ -209,29 +209,31 @@ void appc_read_environment(struct json_reader *r, json_t *value, void *member,
 	read_pairs(r, value, member, &env_list);
 }
 
+static void read_entry(struct json_reader *r, const char *key, json_t *value,
+		       struct appc_pair *pair)
+{
+	struct json_place place;
+
+	json_set_text(r, &pair->name, key);
+	json_enter_key(r, &place, key);
+	if (json_check_kind(r, value, JSON_KIND_STRING))
+		json_read_string(r, value, &pair->value, NULL);
+	json_leave(r);
+}
+
 void appc_read_map(struct json_reader *r, json_t *value, void *member, const void *arg _unused_)
 {
 	struct appc_pairs *pairs = member;
-	size_t n = json_object_size(value);
 	const char *key;
 	json_t *text;
 
-	pairs->list = calloc(n + 1, sizeof(*pairs->list));
+	pairs->list = calloc(json_object_size(value) + 1, sizeof(*pairs->list));
 	if (!pairs->list) {
 		json_no_memory(r);
 		return;
 	}
 	json_object_foreach(value, key, text) {
-		struct appc_pair *pair = &pairs->list[pairs->n++];
-		struct json_place place;
-
-		pair->name = strdup(key);
-		if (!pair->name)
-			json_no_memory(r);
-		json_enter_key(r, &place, key);
-		if (json_check_kind(r, text, JSON_KIND_STRING))
-			json_read_string(r, text, &pair->value, NULL);
-		json_leave(r);
+		read_entry(r, key, text, &pairs->list[pairs->n++]);
 	}
 }
 

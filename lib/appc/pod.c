@@ -49,9 +49,7 @@ static void read_pod_app(struct json_reader *r, json_t *value, void *member,
 
 	json_read_object(r, value, app_fields, app);
 	if (!app->image_id)
-		app->image_id = strdup("");
-	if (!app->image_id)
-		json_no_memory(r);
+		json_set_text(r, &app->image_id, "");
 }
 
 static void read_apps(struct json_reader *r, json_t *value, void *member, const void *arg _unused_)

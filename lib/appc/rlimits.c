@@ -59,7 +59,7 @@ static void read_rlimit(struct json_reader *r, const char *word, const json_t *v
 
 	limit->resource = appc_rlimit_resource(word);
 	if (limit->resource < 0)
-		json_fault(r, "is no resource of setrlimit(2), such as nofile");
+		json_fault(r, "%s is no resource of setrlimit(2), such as nofile", word);
 	if (json_is_array(value))
 		ok = json_array_size(value) == 2 &&
 		     parse_rlimit(json_array_get(value, 0), &limit->soft) &&

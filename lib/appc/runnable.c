@@ -14,22 +14,42 @@ struct check {
 	int error;
 };
 
+static void add_fault(struct check *c, const char *value, const char *text, const char *path,
+		      va_list ap)
+{
+	char buf[512];
+	int r;
+
+	vsnprintf(buf, sizeof(buf), path, ap);
+	c->n++;
+	r = appc_fault(c->faults, buf, "%s%s%s", value, *value ? " " : "", text);
+	if (r < 0)
+		c->error = r;
+}
+
 static void fault(struct check *c, const char *text, const char *path, ...) _printf_(3, 4);
 
 /* text is the sentence, path the format. */
 static void fault(struct check *c, const char *text, const char *path, ...)
 {
-	char buf[512];
 	va_list ap;
-	int r;
 
 	va_start(ap, path);
-	vsnprintf(buf, sizeof(buf), path, ap);
+	add_fault(c, "", text, path, ap);
 	va_end(ap);
-	c->n++;
-	r = appc_fault(c->faults, buf, "%s", text);
-	if (r < 0)
-		c->error = r;
+}
+
+static void fault_value(struct check *c, const char *value, const char *text, const char *path, ...)
+	_printf_(4, 5);
+
+/* The same with the value that is wrong before the sentence. */
+static void fault_value(struct check *c, const char *value, const char *text, const char *path, ...)
+{
+	va_list ap;
+
+	va_start(ap, path);
+	add_fault(c, value, text, path, ap);
+	va_end(ap);
 }
 
 /* ---- exec ------------------------------------------------------------------------------------ */
@@ -78,8 +98,10 @@ static void check_isolators(struct check *c, const struct appc_isolators *set, c
 			continue;
 		for (size_t k = 0; k < iso->set.n; k++)
 			if (appc_capability(iso->set.list[k]) < 0)
-				fault(c, "is no capability of capabilities(7), such as CAP_NET_RAW",
-				      "%s[%zu].value.set[%zu]", path, i, k);
+				fault_value(
+					c, iso->set.list[k],
+					"is no capability of capabilities(7), such as CAP_NET_RAW",
+					"%s[%zu].value.set[%zu]", path, i, k);
 	}
 }
 
@@ -159,8 +181,8 @@ static void check_mounts(struct check *c, const struct appc_pod_app *app, size_t
 
 		t = (struct target){ .list = "mounts", .index = i };
 		if (!mount->app_volume && !has_volume(c->pod, mount->volume))
-			fault(c, "names no volume of the pod", "apps[%zu].mounts[%zu].volume",
-			      index, i);
+			fault_value(c, mount->volume, "is no volume of the pod",
+				    "apps[%zu].mounts[%zu].volume", index, i);
 		if (path_clean(t.path, mount->path) < 0)
 			t.path[0] = '\0';
 		add_target(c, &targets, index, &t);

@@ -227,7 +227,6 @@ void appc_read_image_id(struct json_reader *r, json_t *value, void *member,
 {
 	const char *s = json_string_value(value);
 	char id[APPC_ID_TEXT] = "";
-	char *copy;
 
 	for (size_t i = 0; i < sizeof(id) - 1 && s[i]; i++)
 		id[i] = s[i] >= 'A' && s[i] <= 'F' ? (char)(s[i] - 'A' + 'a') : s[i];
@@ -236,13 +235,7 @@ void appc_read_image_id(struct json_reader *r, json_t *value, void *member,
 			   s, strlen(s) > 64 ? "..." : "");
 		return;
 	}
-	copy = strdup(id);
-	if (!copy) {
-		json_no_memory(r);
-		return;
-	}
-	free(*(char **)member);
-	*(char **)member = copy;
+	json_set_text(r, member, id);
 }
 
 void appc_read_kind(struct json_reader *r, json_t *value, void *member _unused_, const void *arg)

@@ -2,6 +2,7 @@
 /* lib/base: what every other part stands on. Needs the C library and, for json.h, jansson. */
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/copy.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"

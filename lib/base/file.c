@@ -18,7 +18,7 @@ int file_read_fd(int fd, size_t max, char **ret, size_t *ret_len)
 		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
 	if (st.st_size > 0 && (uint64_t)st.st_size > max)
 		return -EFBIG;
-	/* files of procfs and cgroupfs say that they are empty: start with a page, grow as needed */
+	/* files of procfs and cgroupfs say that they are empty: start with a page, then grow */
 	room = st.st_size > 0 ? (size_t)st.st_size + 1 : 4096;
 	for (;;) {
 		char *more = realloc(data, room + 1);
@@ -110,32 +110,34 @@ static int write_beside(int dirfd, const char *beside, const void *data, size_t 
 	return r;
 }
 
-/* The directory that the last component of name is in, as a descriptor that can be synced. */
-static int open_parent(int dirfd, const char *name)
+/* The directory that the last component of name is in. */
+static int parent_of(const char *name, char parent[LIMIT_PATH_BYTES])
 {
 	const char *slash = strrchr(name, '/');
-	char parent[LIMIT_PATH_BYTES] = ".";
-	int fd;
+	size_t len = slash ? (size_t)(slash - name) + 1 : 1;
 
-	if (slash && snprintf(parent, sizeof(parent), "%.*s", (int)(slash - name + 1), name) >=
-			     (int)sizeof(parent))
+	if (len >= LIMIT_PATH_BYTES)
 		return -ENAMETOOLONG;
-	fd = openat(dirfd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	memcpy(parent, slash ? name : ".", len);
+	parent[len] = '\0';
+	return 0;
 }
 
 int file_write(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
 	       unsigned flags)
 {
 	const char *slash = strrchr(name, '/');
-	char beside[LIMIT_NAME_BYTES + 1];
+	char beside[LIMIT_NAME_BYTES + 1], path[LIMIT_PATH_BYTES];
 	_close_ int parent = -1;
 	int r;
 
-	if (slash || flags & FILE_SYNC) {
-		parent = open_parent(dirfd, name);
+	if (slash || flags & FILE_SYNC) { /* dirfd may be O_PATH, which cannot be synced */
+		r = parent_of(name, path);
+		if (r < 0)
+			return r;
+		parent = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (parent < 0)
-			return parent;
+			return -errno;
 		dirfd = parent;
 		name = slash ? slash + 1 : name;
 	}

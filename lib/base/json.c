@@ -138,6 +138,18 @@ void json_no_memory(struct json_reader *r)
 	r->no_memory = true;
 }
 
+void json_set_text(struct json_reader *r, char **member, const char *text)
+{
+	char *copy = strdup(text);
+
+	if (!copy) {
+		json_no_memory(r);
+		return;
+	}
+	free(*member);
+	*member = copy;
+}
+
 int json_status(const struct json_reader *r)
 {
 	if (r->no_memory)
@@ -321,14 +333,7 @@ void json_read_struct(struct json_reader *r, struct json_t *value, void *member,
 void json_read_string(struct json_reader *r, struct json_t *value, void *member,
 		      const void *arg _unused_)
 {
-	char *copy = strdup(json_string_value(value));
-
-	if (!copy) {
-		json_no_memory(r);
-		return;
-	}
-	free(*(char **)member);
-	*(char **)member = copy;
+	json_set_text(r, member, json_string_value(value));
 }
 
 void json_read_boolean(struct json_reader *r _unused_, struct json_t *value, void *member,

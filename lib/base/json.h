@@ -82,6 +82,9 @@ void json_warning_at(struct json_reader *r, const char *key, const char *fmt, ..
 /* Says that memory is out: json_status() will return -ENOMEM. */
 void json_no_memory(struct json_reader *r);
 
+/* Puts a copy of text into *member, whose old value is freed. */
+void json_set_text(struct json_reader *r, char **member, const char *text);
+
 /* Steps into a value and out again, for code that reads without a table. place is the caller's. */
 void json_enter_key(struct json_reader *r, struct json_place *place, const char *key);
 void json_enter_index(struct json_reader *r, struct json_place *place, size_t index);

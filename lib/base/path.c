@@ -12,8 +12,10 @@ int path_open(int rootfd, const char *path, enum path_walk walk, int flags, mode
 {
 	static const uint64_t resolve[] = {
 		[PATH_IN_ROOT] = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+		[PATH_ONE_MOUNT] = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
 		[PATH_BENEATH] = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 		[PATH_NO_LINKS] = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+		[PATH_NO_MOUNTS] = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
 	};
 	struct open_how how = {
 		.flags = (uint64_t)(unsigned)flags | O_CLOEXEC,
@@ -127,7 +129,8 @@ int path_make_file(int rootfd, const char *path)
 	dir = path_make_dirs(rootfd, slash ? clean : "/");
 	if (dir < 0)
 		return dir;
-	file = path_open(dir, slash ? slash + 1 : clean, PATH_NO_LINKS, O_CREAT | O_EXCL | O_WRONLY, 0644);
+	file = path_open(dir, slash ? slash + 1 : clean, PATH_NO_LINKS, O_CREAT | O_EXCL | O_WRONLY,
+			 0644);
 	if (file < 0)
 		return file;
 	return path_open(dir, slash ? slash + 1 : clean, PATH_NO_LINKS, O_PATH, 0);
@@ -165,5 +168,6 @@ bool path_is_clean_absolute(const char *path)
 {
 	char clean[LIMIT_PATH_BYTES];
 
-	return path[0] == '/' && path_clean(clean, path) == 0 && strcmp(clean, path) == 0 && !has_dotdot(path);
+	return path[0] == '/' && path_clean(clean, path) == 0 && strcmp(clean, path) == 0 &&
+	       !has_dotdot(path);
 }

@@ -14,8 +14,10 @@
 
 enum path_walk {
 	PATH_IN_ROOT,	 /* links are followed as if rootfd were "/" */
+	PATH_ONE_MOUNT,	 /* like PATH_IN_ROOT, but going into another mount is an error (-EXDEV) */
 	PATH_BENEATH,	 /* a link or ".." that leads out of rootfd is an error (-EXDEV) */
 	PATH_NO_LINKS,	 /* like PATH_BENEATH, and any symbolic link is an error (-ELOOP) */
+	PATH_NO_MOUNTS,	 /* like PATH_NO_LINKS, and a step into another mount is an error (-EXDEV) */
 };
 
 /* openat2(). flags get O_CLOEXEC added. Returns a file descriptor or a negative errno. */

@@ -7,11 +7,11 @@
 #define CAP_BIT(n) (1ULL << (n))
 
 /* The 14 capabilities that an app has when no isolator says otherwise (appc spec, "ace"). */
-#define CAPS_APP_DEFAULT                                                                         \
-	(CAP_BIT(0) /* CHOWN */ | CAP_BIT(1) /* DAC_OVERRIDE */ | CAP_BIT(3) /* FOWNER */ |      \
-	 CAP_BIT(4) /* FSETID */ | CAP_BIT(5) /* KILL */ | CAP_BIT(6) /* SETGID */ |             \
+#define CAPS_APP_DEFAULT                                                                           \
+	(CAP_BIT(0) /* CHOWN */ | CAP_BIT(1) /* DAC_OVERRIDE */ | CAP_BIT(3) /* FOWNER */ |        \
+	 CAP_BIT(4) /* FSETID */ | CAP_BIT(5) /* KILL */ | CAP_BIT(6) /* SETGID */ |               \
 	 CAP_BIT(7) /* SETUID */ | CAP_BIT(8) /* SETPCAP */ | CAP_BIT(10) /* NET_BIND_SERVICE */ | \
-	 CAP_BIT(13) /* NET_RAW */ | CAP_BIT(18) /* SYS_CHROOT */ | CAP_BIT(27) /* MKNOD */ |    \
+	 CAP_BIT(13) /* NET_RAW */ | CAP_BIT(18) /* SYS_CHROOT */ | CAP_BIT(27) /* MKNOD */ |      \
 	 CAP_BIT(29) /* AUDIT_WRITE */ | CAP_BIT(31) /* SETFCAP */)
 
 #define CAPS_SYS_ADMIN CAP_BIT(21)

@@ -14,7 +14,8 @@ int cgroup_file(char dst[CGROUP_FILE], const char *path, const char *file)
 	return n < CGROUP_FILE ? 0 : -ENAMETOOLONG;
 }
 
-int cgroup_put(const struct cgroup_hierarchy *h, const char *path, const char *file, const char *value)
+int cgroup_put(const struct cgroup_hierarchy *h, const char *path, const char *file,
+	       const char *value)
 {
 	char name[CGROUP_FILE];
 	int r = cgroup_file(name, path, file);
@@ -32,7 +33,8 @@ static bool path_is_valid(const char *path)
 	for (const char *p = path; *p;) {
 		size_t part = strcspn(p, "/");
 
-		if (part == 0 || (part == 1 && p[0] == '.') || (part == 2 && p[0] == '.' && p[1] == '.'))
+		if (part == 0 || (part == 1 && p[0] == '.') ||
+		    (part == 2 && p[0] == '.' && p[1] == '.'))
 			return false;
 		p += part;
 		if (*p == '/' && !*++p)
@@ -43,7 +45,8 @@ static bool path_is_valid(const char *path)
 
 /* One by one: a controller that refuses (cpu does while real-time processes are about) must not
  * keep the others away. What is missing in the end is told by the limit that needs it. */
-void cgroup_enable_controllers(const struct cgroup_host *h, const struct cgroup_hierarchy *v2, const char *path)
+void cgroup_enable_controllers(const struct cgroup_host *h, const struct cgroup_hierarchy *v2,
+			       const char *path)
 {
 	static const struct {
 		enum cgroup_controller bit;
@@ -61,7 +64,8 @@ void cgroup_enable_controllers(const struct cgroup_host *h, const struct cgroup_
 }
 
 /* Makes what is missing of the groups above path. */
-static int make_parents(const struct cgroup_host *h, const struct cgroup_hierarchy *in, const char *path)
+static int make_parents(const struct cgroup_host *h, const struct cgroup_hierarchy *in,
+			const char *path)
 {
 	char part[sizeof(((struct cgroup *)NULL)->path)];
 
@@ -79,7 +83,8 @@ static int make_parents(const struct cgroup_host *h, const struct cgroup_hierarc
 }
 
 /* "carob" is nearly always there: it is made when its absence shows. */
-static int make_group(const struct cgroup_host *h, const struct cgroup_hierarchy *in, const char *path)
+static int make_group(const struct cgroup_host *h, const struct cgroup_hierarchy *in,
+		      const char *path)
 {
 	int r;
 
@@ -104,12 +109,14 @@ static bool in_cgroup_namespace(void)
 static int explain(int r, const struct cgroup_hierarchy *h, const char *path, struct error *err)
 {
 	if (r == -EEXIST)
-		return error_set(err, r, "the control group %s exists already in %s.", path, h->mount);
-	if ((r == -EACCES || r == -EPERM || r == -EROFS) && in_cgroup_namespace())
-		return error_set(err, r,
-				 "%s cannot be written, because this process is in a cgroup namespace that "
-				 "was given no rights to its control groups: start it outside, or mount them writable.",
+		return error_set(err, r, "the control group %s exists already in %s.", path,
 				 h->mount);
+	if ((r == -EACCES || r == -EPERM || r == -EROFS) && in_cgroup_namespace())
+		return error_set(
+			err, r,
+			"%s cannot be written, because this process is in a cgroup namespace that "
+			"was given no rights to its control groups: start it outside, or mount them writable.",
+			h->mount);
 	return error_set(err, r, "cannot make the control group %s in %s", path, h->mount);
 }
 
@@ -154,7 +161,8 @@ int cgroup_open_for_spawn(const struct cgroup *g, int *ret_v2, int tasks[CGROUP_
 			fd = openat(h->fd, name, O_WRONLY | O_CLOEXEC);
 		if (r < 0 || fd < 0) {
 			r = r < 0 ? r : -errno;
-			error_set(err, r, "cannot open the control group %s in %s", g->path, h->mount);
+			error_set(err, r, "cannot open the control group %s in %s", g->path,
+				  h->mount);
 			while (count-- > 0)
 				close(tasks[count]);
 			cleanup_close(&v2);

@@ -21,19 +21,18 @@ static const struct device {
 	short access;
 	int major, minor;
 } devices[] = {
-	{ BPF_DEVCG_DEV_CHAR, ALL, 1, 3 },	   /* null */
-	{ BPF_DEVCG_DEV_CHAR, ALL, 1, 5 },	   /* zero */
-	{ BPF_DEVCG_DEV_CHAR, ALL, 1, 7 },	   /* full */
-	{ BPF_DEVCG_DEV_CHAR, ALL, 1, 8 },	   /* random */
-	{ BPF_DEVCG_DEV_CHAR, ALL, 1, 9 },	   /* urandom */
-	{ BPF_DEVCG_DEV_CHAR, ALL, 5, 0 },	   /* tty */
-	{ BPF_DEVCG_DEV_CHAR, ALL, 5, 2 },	   /* ptmx */
-	{ BPF_DEVCG_DEV_CHAR, ALL, 136, ANY },	   /* pts/N */
-	{ BPF_DEVCG_DEV_CHAR, MKNOD, ANY, ANY },
-	{ BPF_DEVCG_DEV_BLOCK, MKNOD, ANY, ANY },
+	{ BPF_DEVCG_DEV_CHAR, ALL, 1, 3 },     /* null */
+	{ BPF_DEVCG_DEV_CHAR, ALL, 1, 5 },     /* zero */
+	{ BPF_DEVCG_DEV_CHAR, ALL, 1, 7 },     /* full */
+	{ BPF_DEVCG_DEV_CHAR, ALL, 1, 8 },     /* random */
+	{ BPF_DEVCG_DEV_CHAR, ALL, 1, 9 },     /* urandom */
+	{ BPF_DEVCG_DEV_CHAR, ALL, 5, 0 },     /* tty */
+	{ BPF_DEVCG_DEV_CHAR, ALL, 5, 2 },     /* ptmx */
+	{ BPF_DEVCG_DEV_CHAR, ALL, 136, ANY }, /* pts/N */
+	{ BPF_DEVCG_DEV_CHAR, MKNOD, ANY, ANY }, { BPF_DEVCG_DEV_BLOCK, MKNOD, ANY, ANY },
 };
 
-/* ---- v1 ---------------------------------------------------------------------------------------- */
+/* ---- v1 -------------------------------------------------------------------------------------- */
 
 static void number_or_star(char dst[16], int n)
 {
@@ -49,8 +48,8 @@ static int allow_v1(int fd, const struct device *d)
 
 	number_or_star(major, d->major);
 	number_or_star(minor, d->minor);
-	snprintf(line, sizeof(line), "%c %s:%s %s", d->type == BPF_DEVCG_DEV_CHAR ? 'c' : 'b', major, minor,
-		 d->access == ALL ? "rwm" : "m");
+	snprintf(line, sizeof(line), "%c %s:%s %s", d->type == BPF_DEVCG_DEV_CHAR ? 'c' : 'b',
+		 major, minor, d->access == ALL ? "rwm" : "m");
 	return write_all(fd, line, strlen(line));
 }
 
@@ -73,7 +72,7 @@ static int limit_v1(const struct cgroup_hierarchy *h, const char *path)
 	return r;
 }
 
-/* ---- v2 ---------------------------------------------------------------------------------------- */
+/* ---- v2 -------------------------------------------------------------------------------------- */
 
 enum {
 	R0 = BPF_REG_0, /* the answer: 1 is yes */
@@ -92,9 +91,9 @@ struct program {
 	unsigned n;
 };
 
-static void emit(struct program *p, uint8_t code, uint8_t dst, int16_t off, int32_t imm)
+static void emit(struct program *p, uint8_t code, uint8_t dst, int32_t imm)
 {
-	p->insns[p->n++] = (struct bpf_insn){ .code = code, .dst_reg = dst, .off = off, .imm = imm };
+	p->insns[p->n++] = (struct bpf_insn){ .code = code, .dst_reg = dst, .imm = imm };
 }
 
 static void load(struct program *p, uint8_t dst, size_t offset)
@@ -109,8 +108,8 @@ static void load(struct program *p, uint8_t dst, size_t offset)
 
 static void answer(struct program *p, int yes)
 {
-	emit(p, BPF_ALU64 | BPF_MOV | BPF_K, R0, 0, yes);
-	emit(p, BPF_JMP | BPF_EXIT, 0, 0, 0);
+	emit(p, BPF_ALU64 | BPF_MOV | BPF_K, R0, yes);
+	emit(p, BPF_JMP | BPF_EXIT, 0, 0);
 }
 
 /* Says yes if all of it fits; otherwise goes on behind. */
@@ -119,20 +118,20 @@ static void emit_device(struct program *p, const struct device *d)
 	struct program match = { .n = 0 };
 	const uint8_t differs = BPF_JMP | BPF_JNE | BPF_K;
 
-	emit(&match, differs, TYPE, 0, d->type);
+	emit(&match, differs, TYPE, d->type);
 	if (d->access != ALL) {
 		match.insns[match.n++] = (struct bpf_insn){
 			.code = BPF_ALU64 | BPF_MOV | BPF_X,
 			.dst_reg = SCRATCH,
 			.src_reg = ACCESS,
 		};
-		emit(&match, BPF_ALU64 | BPF_AND | BPF_K, SCRATCH, 0, ALL & ~d->access);
-		emit(&match, differs, SCRATCH, 0, 0);
+		emit(&match, BPF_ALU64 | BPF_AND | BPF_K, SCRATCH, ALL & ~d->access);
+		emit(&match, differs, SCRATCH, 0);
 	}
 	if (d->major != ANY)
-		emit(&match, differs, MAJOR, 0, d->major);
+		emit(&match, differs, MAJOR, d->major);
 	if (d->minor != ANY)
-		emit(&match, differs, MINOR, 0, d->minor);
+		emit(&match, differs, MINOR, d->minor);
 	answer(&match, 1);
 	for (unsigned i = 0; i < match.n; i++) {
 		struct bpf_insn insn = match.insns[i];
@@ -154,8 +153,8 @@ static void build(struct program *p)
 		.dst_reg = TYPE,
 		.src_reg = ACCESS,
 	};
-	emit(p, BPF_ALU64 | BPF_AND | BPF_K, TYPE, 0, 0xffff);
-	emit(p, BPF_ALU64 | BPF_RSH | BPF_K, ACCESS, 0, 16);
+	emit(p, BPF_ALU64 | BPF_AND | BPF_K, TYPE, 0xffff);
+	emit(p, BPF_ALU64 | BPF_RSH | BPF_K, ACCESS, 16);
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
 		emit_device(p, &devices[i]);
 	answer(p, 0);
@@ -199,13 +198,17 @@ int cgroup_limit_devices(const struct cgroup *g, struct error *err)
 	int r;
 
 	if (!h)
-		return error_set(err, -EOPNOTSUPP,
-				 "access to devices cannot be limited: there is neither a v1 devices controller nor "
-				 "cgroup v2 on this host. Mount one of them, or run without this limit.");
+		return error_set(
+			err, -EOPNOTSUPP,
+			"access to devices cannot be limited: there is neither a v1 devices controller nor "
+			"cgroup v2 on this host. Mount one of them, or run without this limit.");
 	r = h->v2 ? limit_v2(h, g->path) : limit_v1(h, g->path);
 	if (r == -EINVAL && h->v2)
-		return error_set(err, -EOPNOTSUPP,
-				 "access to devices cannot be limited: this kernel has no device programs "
-				 "(CONFIG_CGROUP_BPF). Run without this limit.");
-	return r < 0 ? error_set(err, r, "cannot limit access to devices in %s/%s", h->mount, g->path) : 0;
+		return error_set(
+			err, -EOPNOTSUPP,
+			"access to devices cannot be limited: this kernel has no device programs "
+			"(CONFIG_CGROUP_BPF). Run without this limit.");
+	return r < 0 ? error_set(err, r, "cannot limit access to devices in %s/%s", h->mount,
+				 g->path)
+		     : 0;
 }

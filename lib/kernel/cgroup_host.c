@@ -3,7 +3,8 @@
  *
  *	36 31 0:33 ROOT MOUNTPOINT rw,relatime [tags] - cgroup cgroup rw,devices
  *
- * Only mounts of a whole hierarchy count (ROOT is "/"); a part of one, bound somewhere, is of no use.
+ * Only mounts of a whole hierarchy count (ROOT is "/"); a part of one, bound somewhere, is of no
+ * use.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -17,12 +18,9 @@ static const struct {
 	const char *v1, *v2;
 	enum cgroup_controller bit;
 } controllers[] = {
-	{ "cpu", "cpu", CGROUP_CPU },
-	{ "cpuacct", NULL, CGROUP_CPUACCT },
-	{ "memory", "memory", CGROUP_MEMORY },
-	{ "pids", "pids", CGROUP_PIDS },
-	{ "devices", NULL, CGROUP_DEVICES },
-	{ "freezer", NULL, CGROUP_FREEZER },
+	{ "cpu", "cpu", CGROUP_CPU },          { "cpuacct", NULL, CGROUP_CPUACCT },
+	{ "memory", "memory", CGROUP_MEMORY }, { "pids", "pids", CGROUP_PIDS },
+	{ "devices", NULL, CGROUP_DEVICES },   { "freezer", NULL, CGROUP_FREEZER },
 	{ "blkio", "io", CGROUP_BLKIO },
 };
 
@@ -37,7 +35,8 @@ const char *cgroup_controller_name(enum cgroup_controller controller)
 	return "?";
 }
 
-const struct cgroup_hierarchy *cgroup_with(const struct cgroup_host *h, enum cgroup_controller controller)
+const struct cgroup_hierarchy *cgroup_with(const struct cgroup_host *h,
+					   enum cgroup_controller controller)
 {
 	const struct cgroup_hierarchy *v2 = NULL;
 
@@ -105,8 +104,8 @@ static void read_v1_options(struct cgroup_hierarchy *h, const char *options)
 				continue;
 			size_t used = strlen(h->controllers);
 
-			snprintf(h->controllers + used, sizeof(h->controllers) - used, "%s%s", used ? "," : "",
-				 controllers[i].v1);
+			snprintf(h->controllers + used, sizeof(h->controllers) - used, "%s%s",
+				 used ? "," : "", controllers[i].v1);
 			h->has |= controllers[i].bit;
 		}
 	}
@@ -138,7 +137,7 @@ static bool parse_line(struct cgroup_hierarchy *ret, const char *line, const cha
 static bool is_known(const struct cgroup_host *h, const struct cgroup_hierarchy *new)
 {
 	for (unsigned i = 0; i < h->n; i++)
-		if (h->list[i].v2 == new->v2 && h->list[i].has & new->has)
+		if (h->list[i].v2 == new->v2 && h->list[i].has &new->has)
 			return true;
 	return false;
 }
@@ -173,7 +172,8 @@ static int open_hierarchies(struct cgroup_host *host, int rootfd, struct error *
 		h->fd = openat(rootfd, rootfd == AT_FDCWD ? h->mount : h->mount + 1,
 			       O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (h->fd < 0)
-			return error_set(err, -errno, "cannot open the cgroup hierarchy %s", h->mount);
+			return error_set(err, -errno, "cannot open the cgroup hierarchy %s",
+					 h->mount);
 		if (h->v2)
 			r = read_v2_controllers(host, h);
 		if (r < 0)
@@ -208,7 +208,9 @@ int cgroup_host_parse(struct cgroup_host *ret, const char *mountinfo, int rootfd
 		if (!parse_line(&h, line, p + strlen(" - ")) || is_known(&host, &h))
 			continue;
 		if (host.n == CGROUP_MAX)
-			return error_set(err, -E2BIG, "more than %d cgroup hierarchies are mounted.", CGROUP_MAX);
+			return error_set(err, -E2BIG,
+					 "more than %d cgroup hierarchies are mounted.",
+					 CGROUP_MAX);
 		host.list[host.n++] = h;
 	}
 	r = open_hierarchies(&host, rootfd, err);

@@ -114,10 +114,13 @@ int cgroup_kill(const struct cgroup_host *h, const char *path, int timeout_ms, s
 		if (r == 0)
 			return 0;
 		if (r < 0)
-			return error_set(err, r, "cannot end the processes of the control group %s", path);
+			return error_set(err, r, "cannot end the processes of the control group %s",
+					 path);
 		if (time_boot_ns() >= deadline)
-			return error_set(err, -ETIMEDOUT, "%d processes of the control group %s did not end in %d ms.",
-					 r, path, timeout_ms);
+			return error_set(
+				err, -ETIMEDOUT,
+				"%d processes of the control group %s did not end in %d ms.", r,
+				path, timeout_ms);
 		nap(ms);
 		ms = ms * 2 < NAP_LAST_MS ? ms * 2 : NAP_LAST_MS;
 	}
@@ -157,9 +160,11 @@ int cgroup_remove(const struct cgroup_host *h, const char *path, struct error *e
 			continue;
 		r = errno == EBUSY ? cgroup_tree_each(in, path, remove_group, NULL) : -errno;
 		if (r == -EBUSY && cgroup_tree_each_pid(in, path, note_pid, &pid) == 1)
-			return error_set(err, r, "process %d is still in the control group %s.", pid, path);
+			return error_set(err, r, "process %d is still in the control group %s.",
+					 pid, path);
 		if (r < 0)
-			return error_set(err, r, "cannot remove the control group %s/%s", in->mount, path);
+			return error_set(err, r, "cannot remove the control group %s/%s", in->mount,
+					 path);
 	}
 	return 0;
 }

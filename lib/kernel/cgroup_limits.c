@@ -3,7 +3,8 @@
 #include "base/base.h"
 #include "kernel/cgroup_private.h"
 
-/* One file of a controller and what to write there. "" writes nothing: the kernel's default is it. */
+/* One file of a controller and what to write there. "" writes nothing: the kernel's default is
+ * it. */
 struct limit_file {
 	const char *name;
 	void (*format)(char dst[48], const struct cgroup_limits *l);
@@ -78,7 +79,8 @@ static void cpu_quota(char dst[48], const struct cgroup_limits *l)
 
 static void cpu_max(char dst[48], const struct cgroup_limits *l)
 {
-	snprintf(dst, 48, "%llu %llu", (unsigned long long)cpu_quota_us(l), (unsigned long long)cpu_period_us(l));
+	snprintf(dst, 48, "%llu %llu", (unsigned long long)cpu_quota_us(l),
+		 (unsigned long long)cpu_period_us(l));
 }
 
 static bool wants_weight(const struct cgroup_limits *l)
@@ -111,28 +113,39 @@ static void pids_max(char dst[48], const struct cgroup_limits *l)
 
 static const struct limit limits_table[] = {
 	{
-		"the memory limit", CGROUP_MEMORY, wants_memory_max,
+		"the memory limit",
+		CGROUP_MEMORY,
+		wants_memory_max,
 		.v1 = { { "memory.limit_in_bytes", memory_max },
 			{ "memory.memsw.limit_in_bytes", memory_max, .optional = true } },
-		.v2 = { { "memory.max", memory_max }, { "memory.swap.max", no_swap, .optional = true } },
+		.v2 = { { "memory.max", memory_max },
+			{ "memory.swap.max", no_swap, .optional = true } },
 	},
 	{
-		"the memory request", CGROUP_MEMORY, wants_memory_low,
+		"the memory request",
+		CGROUP_MEMORY,
+		wants_memory_low,
 		.v1 = { { "memory.soft_limit_in_bytes", memory_low } },
 		.v2 = { { "memory.low", memory_low } },
 	},
 	{
-		"the cpu limit", CGROUP_CPU, wants_cpu,
+		"the cpu limit",
+		CGROUP_CPU,
+		wants_cpu,
 		.v1 = { { "cpu.cfs_period_us", cpu_period }, { "cpu.cfs_quota_us", cpu_quota } },
 		.v2 = { { "cpu.max", cpu_max } },
 	},
 	{
-		"the cpu weight", CGROUP_CPU, wants_weight,
+		"the cpu weight",
+		CGROUP_CPU,
+		wants_weight,
 		.v1 = { { "cpu.shares", cpu_shares } },
 		.v2 = { { "cpu.weight", cpu_weight } },
 	},
 	{
-		"the limit of processes", CGROUP_PIDS, wants_pids,
+		"the limit of processes",
+		CGROUP_PIDS,
+		wants_pids,
 		.v1 = { { "pids.max", pids_max } },
 		.v2 = { { "pids.max", pids_max } },
 	},
@@ -151,8 +164,8 @@ static void enable_above(const struct cgroup *g, const struct cgroup_hierarchy *
 	}
 }
 
-static int write_file(const struct cgroup *g, const struct cgroup_hierarchy *h, const struct limit_file *f,
-		      const char *value)
+static int write_file(const struct cgroup *g, const struct cgroup_hierarchy *h,
+		      const struct limit_file *f, const char *value)
 {
 	int r = cgroup_put(h, g->path, f->name, value);
 
@@ -170,10 +183,11 @@ static int apply(const struct cgroup *g, const struct limit *l, const struct cgr
 	const struct limit_file *files;
 
 	if (!h)
-		return error_set(err, -EOPNOTSUPP,
-				 "%s cannot be enforced: no cgroup hierarchy of this host has the controller "
-				 "'%s'. Mount one that has it, or run without this limit.",
-				 l->what, cgroup_controller_name(l->controller));
+		return error_set(
+			err, -EOPNOTSUPP,
+			"%s cannot be enforced: no cgroup hierarchy of this host has the controller "
+			"'%s'. Mount one that has it, or run without this limit.",
+			l->what, cgroup_controller_name(l->controller));
 	files = h->v2 ? l->v2 : l->v1;
 	for (size_t i = 0; i < ARRAY_SIZE(l->v1) && files[i].name; i++) {
 		char value[48];
@@ -182,12 +196,13 @@ static int apply(const struct cgroup *g, const struct limit *l, const struct cgr
 		files[i].format(value, limits);
 		r = *value ? write_file(g, h, &files[i], value) : 0;
 		if (r == -ENOENT)
-			return error_set(err, -EOPNOTSUPP,
-					 "%s cannot be enforced: this kernel has no %s in %s. Run without this limit.",
-					 l->what, files[i].name, h->mount);
+			return error_set(
+				err, -EOPNOTSUPP,
+				"%s cannot be enforced: this kernel has no %s in %s. Run without this limit.",
+				l->what, files[i].name, h->mount);
 		if (r < 0)
-			return error_set(err, r, "cannot write %s to %s/%s/%s for %s", value, h->mount, g->path,
-					 files[i].name, l->what);
+			return error_set(err, r, "cannot write %s to %s/%s/%s for %s", value,
+					 h->mount, g->path, files[i].name, l->what);
 	}
 	return 0;
 }

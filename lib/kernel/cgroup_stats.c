@@ -5,7 +5,8 @@
 #include "base/base.h"
 #include "kernel/cgroup_private.h"
 
-/* Where a number is: the file, the key of the line in it (NULL: the file is the number) and its unit. */
+/* Where a number is: the file, the key of the line in it (NULL: the file is the number) and its
+ * unit. */
 struct source {
 	const char *file, *key;
 	uint64_t unit;
@@ -16,20 +17,31 @@ static const struct {
 	size_t offset;
 	struct source v1, v2;
 } stats[] = {
-	{ CGROUP_CPUACCT, offsetof(struct cgroup_stats, cpu_ns),
-	  { "cpuacct.usage", NULL, 1 }, { "cpu.stat", "usage_usec", 1000 } },
-	{ CGROUP_MEMORY, offsetof(struct cgroup_stats, memory_bytes),
-	  { "memory.usage_in_bytes", NULL, 1 }, { "memory.current", NULL, 1 } },
-	{ CGROUP_MEMORY, offsetof(struct cgroup_stats, memory_peak_bytes),
-	  { "memory.max_usage_in_bytes", NULL, 1 }, { "memory.peak", NULL, 1 } },
-	{ CGROUP_PIDS, offsetof(struct cgroup_stats, pids),
-	  { "pids.current", NULL, 1 }, { "pids.current", NULL, 1 } },
-	{ CGROUP_MEMORY, offsetof(struct cgroup_stats, oom_kills),
-	  { "memory.oom_control", "oom_kill", 1 }, { "memory.events", "oom_kill", 1 } },
+	{ CGROUP_CPUACCT,
+	  offsetof(struct cgroup_stats, cpu_ns),
+	  { "cpuacct.usage", NULL, 1 },
+	  { "cpu.stat", "usage_usec", 1000 } },
+	{ CGROUP_MEMORY,
+	  offsetof(struct cgroup_stats, memory_bytes),
+	  { "memory.usage_in_bytes", NULL, 1 },
+	  { "memory.current", NULL, 1 } },
+	{ CGROUP_MEMORY,
+	  offsetof(struct cgroup_stats, memory_peak_bytes),
+	  { "memory.max_usage_in_bytes", NULL, 1 },
+	  { "memory.peak", NULL, 1 } },
+	{ CGROUP_PIDS,
+	  offsetof(struct cgroup_stats, pids),
+	  { "pids.current", NULL, 1 },
+	  { "pids.current", NULL, 1 } },
+	{ CGROUP_MEMORY,
+	  offsetof(struct cgroup_stats, oom_kills),
+	  { "memory.oom_control", "oom_kill", 1 },
+	  { "memory.events", "oom_kill", 1 } },
 };
 
 /* 0 when the file or the line is not there. */
-static int read_number(const struct cgroup_hierarchy *h, const char *path, const struct source *s, uint64_t *ret)
+static int read_number(const struct cgroup_hierarchy *h, const char *path, const struct source *s,
+		       uint64_t *ret)
 {
 	char name[CGROUP_FILE];
 	_free_ char *text = NULL;

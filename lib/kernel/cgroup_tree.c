@@ -30,7 +30,8 @@ static int walk_children(const struct walk *w, int fd, unsigned depth)
 		return -ENOMEM;
 	}
 	while (errno = 0, (entry = readdir(dir)) != NULL) {
-		if (entry->d_type != DT_DIR || str_eq(entry->d_name, ".") || str_eq(entry->d_name, ".."))
+		if (entry->d_type != DT_DIR || str_eq(entry->d_name, ".") ||
+		    str_eq(entry->d_name, ".."))
 			continue;
 		r = walk_group(w, fd, entry->d_name, depth + 1);
 		if (r != 0)
@@ -50,7 +51,8 @@ static int walk_group(const struct walk *w, int parent, const char *name, unsign
 	return r != 0 ? r : w->fn(parent, name, fd, w->arg);
 }
 
-int cgroup_tree_each(const struct cgroup_hierarchy *h, const char *path, cgroup_tree_fn fn, void *arg)
+int cgroup_tree_each(const struct cgroup_hierarchy *h, const char *path, cgroup_tree_fn fn,
+		     void *arg)
 {
 	const struct walk w = { fn, arg };
 
@@ -71,7 +73,8 @@ static int each_pid_of(int parent, const char *name, int fd, void *arg)
 
 	(void)parent;
 	(void)name;
-	/* ENODEV: removed since; EOPNOTSUPP: a threaded v2 group, whose processes its parent lists */
+	/* ENODEV: removed since; EOPNOTSUPP: a threaded v2 group, whose processes its parent
+	 * lists */
 	if (r == -ENOENT || r == -ENODEV || r == -EOPNOTSUPP)
 		return 0;
 	if (r < 0)
@@ -92,8 +95,8 @@ static int each_pid_of(int parent, const char *name, int fd, void *arg)
 	return 0;
 }
 
-int cgroup_tree_each_pid(const struct cgroup_hierarchy *h, const char *path, int (*fn)(pid_t pid, void *arg),
-			 void *arg)
+int cgroup_tree_each_pid(const struct cgroup_hierarchy *h, const char *path,
+			 int (*fn)(pid_t pid, void *arg), void *arg)
 {
 	struct each_pid e = { fn, arg };
 
@@ -101,7 +104,8 @@ int cgroup_tree_each_pid(const struct cgroup_hierarchy *h, const char *path, int
 }
 
 /* Every process is in every hierarchy, but in v1 only after it has said so: v2 knows best. */
-int cgroup_each_pid(const struct cgroup_host *h, const char *path, int (*fn)(pid_t pid, void *arg), void *arg)
+int cgroup_each_pid(const struct cgroup_host *h, const char *path, int (*fn)(pid_t pid, void *arg),
+		    void *arg)
 {
 	unsigned best = 0;
 

@@ -19,7 +19,8 @@ static long clone_child(struct clone_args *args, int (*child)(void *arg), void *
 
 int clone_run(struct clone_args *args, int (*child)(void *arg), void *arg, int *ret_failure)
 {
-	int *failure = mmap(NULL, sizeof(*failure), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int *failure = mmap(NULL, sizeof(*failure), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	long pid;
 
 	if (failure == MAP_FAILED)

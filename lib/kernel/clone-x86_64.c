@@ -43,8 +43,8 @@ int clone_run(struct clone_args *args, int (*child)(void *arg), void *arg, int *
 			 "hlt\n"
 			 "1:"
 			 : "=a"(pid)
-			 : "a"(SYS_clone3), "D"(args), "S"(sizeof(*args)), "r"(in_child), "r"(run),
-			   [exit_group] "i"(SYS_exit_group)
+			 : "a"(SYS_clone3), "D"(args), "S"(sizeof(*args)), "r"(in_child),
+			   "r"(run), [exit_group] "i"(SYS_exit_group)
 			 : "rcx", "r11", "memory", "cc");
 	*ret_failure = call.failure;
 	return (int)pid;

@@ -14,4 +14,5 @@
  * a negative errno; the process ends then. Returns the pid, and in *ret_failure what child
  * returned or 0; or a negative errno when there was no clone.
  */
-int clone_run(struct clone_args *args, int (*child)(void *arg), void *arg, int *ret_failure) _must_check_;
+int clone_run(struct clone_args *args, int (*child)(void *arg), void *arg, int *ret_failure)
+	_must_check_;

@@ -41,8 +41,8 @@ static int set_option(int context, const struct mount_option *o)
 {
 	bool flag = !o->value || !*o->value;
 
-	return result(syscall(SYS_fsconfig, context, flag ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, o->key,
-			      flag ? NULL : o->value, 0));
+	return result(syscall(SYS_fsconfig, context, flag ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING,
+			      o->key, flag ? NULL : o->value, 0));
 }
 
 static int configure(int context, const struct mount_option *options, size_t n)
@@ -56,8 +56,8 @@ static int configure(int context, const struct mount_option *options, size_t n)
 	return result(syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
 }
 
-int mount_new(const char *fstype, const struct mount_option *options, size_t n, uint64_t attributes, char *message,
-	      size_t message_size)
+int mount_new(const char *fstype, const struct mount_option *options, size_t n, uint64_t attributes,
+	      char *message, size_t message_size)
 {
 	_close_ int context = (int)syscall(SYS_fsopen, fstype, FSOPEN_CLOEXEC);
 	int r;
@@ -79,7 +79,8 @@ int mount_clone(int dirfd, const char *path, bool recursive)
 	return result(syscall(SYS_open_tree, dirfd, path, flags | (recursive ? AT_RECURSIVE : 0)));
 }
 
-static int set_attributes(int dirfd, const char *path, unsigned flags, const struct mount_attr *attr)
+static int set_attributes(int dirfd, const char *path, unsigned flags,
+			  const struct mount_attr *attr)
 {
 	return result(syscall(SYS_mount_setattr, dirfd, path, flags, attr, sizeof(*attr)));
 }
@@ -93,14 +94,21 @@ int mount_change(int fd, uint64_t set, uint64_t clear, bool recursive)
 
 int mount_attach(int fd, int targetfd)
 {
-	return result(syscall(SYS_move_mount, fd, "", targetfd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+	return result(syscall(SYS_move_mount, fd, "", targetfd, "",
+			      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+}
+
+int mount_attach_at(int fd, int dirfd, const char *name)
+{
+	return result(syscall(SYS_move_mount, fd, "", dirfd, name, MOVE_MOUNT_F_EMPTY_PATH));
 }
 
 /* With both arguments ".", the old root ends up on top of the new one, where "." finds it: no
  * directory is needed to put it, and it is gone at once. */
 int mount_pivot(int dirfd)
 {
-	if (fchdir(dirfd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || syscall(SYS_umount2, ".", DETACH) < 0)
+	if (fchdir(dirfd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+	    syscall(SYS_umount2, ".", DETACH) < 0)
 		return -errno;
 	return 0;
 }

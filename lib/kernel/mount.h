@@ -14,11 +14,11 @@
 #include "base/base.h"
 
 /* MOUNT_ATTR_* of linux/mount.h, which cannot be included together with sys/mount.h. */
-#define MOUNT_READONLY 0x00000001
-#define MOUNT_NOSUID 0x00000002
-#define MOUNT_NODEV 0x00000004
-#define MOUNT_NOEXEC 0x00000008
-#define MOUNT_NOATIME 0x00000010
+#define MOUNT_READONLY    0x00000001
+#define MOUNT_NOSUID      0x00000002
+#define MOUNT_NODEV       0x00000004
+#define MOUNT_NOEXEC      0x00000008
+#define MOUNT_NOATIME     0x00000010
 #define MOUNT_NOSYMFOLLOW 0x00200000
 
 struct mount_option {
@@ -40,7 +40,11 @@ int mount_change(int fd, uint64_t set, uint64_t clear, bool recursive) _must_che
 /* Moves the detached mount fd onto what targetfd (O_PATH) refers to. */
 int mount_attach(int fd, int targetfd) _must_check_;
 
-/* Makes the mount at dirfd the root of this mount namespace and drops the old root. cwd is / then. */
+/* The same onto the entry name of the directory dirfd: one part, not followed if it is a link. */
+int mount_attach_at(int fd, int dirfd, const char *name) _must_check_;
+
+/* Makes the mount at dirfd the root of this mount namespace and drops the old root. The working
+ * directory is / then. */
 int mount_pivot(int dirfd) _must_check_;
 
 /* Changes the propagation of everything in this namespace to private, so that nothing leaks out. */

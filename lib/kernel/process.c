@@ -134,7 +134,7 @@ int process_spawn(const struct process_spec *spec, pid_t *ret_pid)
 	return take_fd(&pidfd);
 }
 
-/* ---- waiting and signals ------------------------------------------------------------------------ */
+/* ---- waiting and signals ---------------------------------------------------------------- */
 
 static int wait_for(int pidfd, int flags, int *ret_status)
 {
@@ -162,6 +162,16 @@ int process_wait(int pidfd, int *ret_status)
 int process_try_wait(int pidfd, int *ret_status)
 {
 	return wait_for(pidfd, WNOHANG, ret_status);
+}
+
+int process_end_signal(int pidfd)
+{
+	siginfo_t info = { 0 };
+
+	if (waitid((idtype_t)P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+	    info.si_pid == 0)
+		return 0;
+	return info.si_code == CLD_EXITED ? 0 : info.si_status;
 }
 
 int process_signal(int pidfd, int sig)
@@ -195,9 +205,9 @@ static int ignored_signals(uint64_t *ret)
  * can have ignored them all the same. */
 int process_reset_signals(void)
 {
-	static const uint64_t default_action[4]; /* the kernel's struct sigaction: SIG_DFL, no flags, no mask */
+	/* the kernel's struct sigaction: SIG_DFL, no flags, no mask */
+	static const uint64_t default_action[4];
 	uint64_t ignored;
-	sigset_t none;
 	int r = ignored_signals(&ignored);
 
 	if (r < 0)
@@ -206,11 +216,10 @@ int process_reset_signals(void)
 		if (ignored & 1ULL << (sig - 1) &&
 		    syscall(SYS_rt_sigaction, sig, default_action, NULL, sizeof(uint64_t)) < 0)
 			return -errno;
-	sigemptyset(&none);
-	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
+	return 0;
 }
 
-/* ---- sealed memory ------------------------------------------------------------------------------ */
+/* ---- sealed memory ---------------------------------------------------------------------- */
 
 /* A memfd; newer is one of the flags that older kernels do not know. */
 static int make_memfd(const char *name, unsigned newer)

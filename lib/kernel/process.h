@@ -14,16 +14,16 @@
 #include "base/base.h"
 
 struct process_spec {
-	int exe_fd;	      /* what is executed: an open file (sealed memfd or O_PATH) */
+	int exe_fd; /* what is executed: an open file (sealed memfd or O_PATH) */
 	const char *const *argv;
 	const char *const *envp; /* NULL-terminated; never inherited */
-	uint64_t clone_flags; /* CLONE_NEW* */
-	int cgroup_fd;	      /* a cgroup v2 directory to be born in, or -1 */
-	int stdio[3];	      /* become 0, 1, 2; -1: /dev/null */
-	int keep_fd;	      /* becomes descriptor 3 (PLAN_SOCKET_FD); -1: none */
-	const int *more_fds;  /* become 4, 5, ... */
+	uint64_t clone_flags;    /* CLONE_NEW* */
+	int cgroup_fd;           /* a cgroup v2 directory to be born in, or -1 */
+	int stdio[3];            /* become 0, 1, 2; -1: /dev/null */
+	int keep_fd;             /* becomes descriptor 3 (PLAN_SOCKET_FD); -1: none */
+	const int *more_fds;     /* become 4, 5, ... */
 	size_t n_more_fds;
-	bool new_session;     /* setsid() */
+	bool new_session; /* setsid() */
 };
 
 /* Starts the process. Returns its pidfd (O_CLOEXEC) or a negative errno, also when the exec failed.
@@ -39,6 +39,9 @@ int process_try_wait(int pidfd, int *ret_status) _must_check_;
 
 int process_signal(int pidfd, int sig) _must_check_;
 
+/* By which signal a process ended that nobody has waited for yet; 0: by none, or it lives. */
+int process_end_signal(int pidfd);
+
 /* A sealed copy of a file in memory (memfd): what is executed inside a pod can then neither be
  * changed through /proc/PID/exe nor lead back to the file on disk (CVE-2019-5736). */
 int process_sealed_copy(int fd, const char *name) _must_check_;
@@ -46,5 +49,6 @@ int process_sealed_copy(int fd, const char *name) _must_check_;
 /* A sealed memfd with these bytes. */
 int process_sealed_bytes(const char *name, const void *data, size_t len) _must_check_;
 
-/* Gives every signal that is ignored its default action back, and empties the signal mask. */
+/* Gives every signal that is ignored its default action back. The mask stays: what it holds back
+ * may be meant for somebody who is not ready yet. */
 int process_reset_signals(void) _must_check_;

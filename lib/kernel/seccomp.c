@@ -45,7 +45,8 @@ void seccomp_spec_digest(const struct seccomp_spec *spec, char dst[SECCOMP_DIGES
 	struct sha256_ctx ctx;
 
 	sha256_init(&ctx);
-	hash(&ctx, "compiler %d libseccomp %u.%u.%u\n", COMPILER_VERSION, version->major, version->minor, version->micro);
+	hash(&ctx, "compiler %d libseccomp %u.%u.%u\n", COMPILER_VERSION, version->major,
+	     version->minor, version->micro);
 	for (unsigned i = 0; i < n; i++)
 		hash(&ctx, "arch %" PRIx32 "\n", list[i].token);
 	hash(&ctx, "default %d %d\n", spec->default_action, spec->default_errno);
@@ -55,10 +56,11 @@ void seccomp_spec_digest(const struct seccomp_spec *spec, char dst[SECCOMP_DIGES
 		/* the name's length first: no name can look like what follows it */
 		hash(&ctx, "rule %zu ", strlen(r->syscall));
 		sha256_update(&ctx, strlen(r->syscall), (const uint8_t *)r->syscall);
-		hash(&ctx, " %d %d", r->action, r->action == SECCOMP_ACTION_ERRNO ? r->errno_value : 0);
+		hash(&ctx, " %d %d", r->action,
+		     r->action == SECCOMP_ACTION_ERRNO ? r->errno_value : 0);
 		for (unsigned j = 0; j < r->n_compare; j++)
-			hash(&ctx, " %u&%" PRIx64 "=%" PRIx64, r->compare[j].argument, r->compare[j].mask,
-			     r->compare[j].value);
+			hash(&ctx, " %u&%" PRIx64 "=%" PRIx64, r->compare[j].argument,
+			     r->compare[j].mask, r->compare[j].value);
 		hash(&ctx, "\n");
 	}
 	sha256_digest(&ctx, sizeof(digest), digest);

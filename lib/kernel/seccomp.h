@@ -1,13 +1,14 @@
 #pragma once
 /*
- * Seccomp filters: a description by system call name, compiled to BPF for the native architecture and
- * the others that the kernel also accepts (x86 and x32 on x86_64, arm on aarch64). A call by any of
- * them meets the same rules.
+ * Seccomp filters: a description by system call name, compiled to BPF for the native
+ * architecture and the others that the kernel also accepts (x86 and x32 on x86_64, arm on
+ * aarch64). A call by any of them meets the same rules.
  *
  * libseccomp knows the numbers of all system calls. The program is made here: a balanced tree of
- * ranges of numbers, so that a call costs ten comparisons instead of hundreds, compiling takes well
- * under a millisecond, and rules have an order (libseccomp's have none: "all but TIOCSTI" cannot be
- * said to it). The filter of a running app is decided once; seccomp_spec_digest() names it.
+ * ranges of numbers, so that a call costs ten comparisons instead of hundreds, compiling takes
+ * well under a millisecond, and rules have an order (libseccomp's have none: "all but TIOCSTI"
+ * cannot be said to it). The filter of a running app is decided once; seccomp_spec_digest()
+ * names it.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,16 +30,18 @@ struct seccomp_compare {
 	uint64_t mask, value;
 };
 
+/* Names are libseccomp's; those that this machine does not have are passed over. */
 struct seccomp_rule {
-	const char *syscall; /* by libseccomp's name; names this machine does not have are passed over */
+	const char *syscall;
 	enum seccomp_action action;
 	int errno_value;
 	struct seccomp_compare compare[2];
 	unsigned n_compare;
 };
 
-/* The first rule of a system call whose comparisons all hold decides; when there is none, the default
- * action. Names that are listed in no rule, and numbers that nobody has a name for, get the default. */
+/* The first rule of a system call whose comparisons all hold decides; when there is none, the
+ * default action. Names that are listed in no rule, and numbers that nobody has a name for, get
+ * the default. */
 struct seccomp_spec {
 	enum seccomp_action default_action;
 	int default_errno;
@@ -58,16 +61,18 @@ enum { SECCOMP_DIGEST_TEXT = 65 };
 void seccomp_spec_digest(const struct seccomp_spec *spec, char dst[SECCOMP_DIGEST_TEXT]);
 
 /* Compiles; *ret is an array of struct sock_filter (malloc; caller frees), *ret_n its length. */
-int seccomp_compile(const struct seccomp_spec *spec, void **ret, size_t *ret_n, struct error *err) _must_check_;
+int seccomp_compile(const struct seccomp_spec *spec, void **ret, size_t *ret_n, struct error *err)
+	_must_check_;
 
 /*
- * The default filter (seccomp_default.c says what and why). What it allows depends on the capabilities
- * that the app keeps: CAP_SYS_ADMIN comes with mounts and namespaces, CAP_SYS_TIME with the clock.
- * Writes at most max rules and returns how many there are. The spec's default action is
- * SECCOMP_ACTION_ERRNO with SECCOMP_DEFAULT_ERRNO.
+ * The default filter (seccomp_default.c says what and why). What it allows depends on the
+ * capabilities that the app keeps: CAP_SYS_ADMIN comes with mounts and namespaces, CAP_SYS_TIME
+ * with the clock. Writes at most max rules and returns how many there are. The spec's default
+ * action is SECCOMP_ACTION_ERRNO with SECCOMP_DEFAULT_ERRNO.
  */
 enum {
-	SECCOMP_DEFAULT_ERRNO = 38, /* ENOSYS: what is newer than the table looks like an older kernel */
-	SECCOMP_DEFAULT_MAX = 640,  /* room that is always enough */
+	SECCOMP_DEFAULT_ERRNO =
+		38, /* ENOSYS: what is newer than the table looks like an older kernel */
+	SECCOMP_DEFAULT_MAX = 640, /* room that is always enough */
 };
 size_t seccomp_default_rules(uint64_t capabilities, struct seccomp_rule *rules, size_t max);

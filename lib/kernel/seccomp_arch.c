@@ -1,8 +1,9 @@
 /*
- * System call numbers. libseccomp's names are used as they are, but for one thing: on 32-bit x86 it
- * answers for socket and System V IPC calls with made-up negative numbers, as they may also come through
- * socketcall(2) and ipc(2). For us those are two system calls of their own, and the direct ones have the
- * numbers below (Linux 4.3 and 5.1; arch/x86/entry/syscalls/syscall_32.tbl).
+ * System call numbers. libseccomp's names are used as they are, but for one thing: on 32-bit x86
+ * it answers for socket and System V IPC calls with made-up negative numbers, as they may also
+ * come through socketcall(2) and ipc(2). For us those are two system calls of their own, and the
+ * direct ones have the numbers below (Linux 4.3 and 5.1;
+ * arch/x86/entry/syscalls/syscall_32.tbl).
  */
 #include <linux/audit.h>
 #include <seccomp.h>
@@ -26,13 +27,15 @@ static const struct {
 	const char *name;
 	int number;
 } x86_direct[] = {
-	{ "socket", 359 },     { "socketpair", 360 },  { "bind", 361 },	       { "connect", 362 },
-	{ "listen", 363 },     { "accept4", 364 },     { "getsockopt", 365 },  { "setsockopt", 366 },
-	{ "getsockname", 367 },{ "getpeername", 368 }, { "sendto", 369 },      { "sendmsg", 370 },
-	{ "recvfrom", 371 },   { "recvmsg", 372 },     { "shutdown", 373 },    { "recvmmsg", 337 },
-	{ "sendmmsg", 345 },   { "semget", 393 },      { "semctl", 394 },      { "shmget", 395 },
-	{ "shmctl", 396 },     { "shmat", 397 },       { "shmdt", 398 },       { "msgget", 399 },
-	{ "msgsnd", 400 },     { "msgrcv", 401 },      { "msgctl", 402 },
+	{ "socket", 359 },      { "socketpair", 360 }, { "bind", 361 },
+	{ "connect", 362 },     { "listen", 363 },     { "accept4", 364 },
+	{ "getsockopt", 365 },  { "setsockopt", 366 }, { "getsockname", 367 },
+	{ "getpeername", 368 }, { "sendto", 369 },     { "sendmsg", 370 },
+	{ "recvfrom", 371 },    { "recvmsg", 372 },    { "shutdown", 373 },
+	{ "recvmmsg", 337 },    { "sendmmsg", 345 },   { "semget", 393 },
+	{ "semctl", 394 },      { "shmget", 395 },     { "shmctl", 396 },
+	{ "shmat", 397 },       { "shmdt", 398 },      { "msgget", 399 },
+	{ "msgsnd", 400 },      { "msgrcv", 401 },     { "msgctl", 402 },
 };
 
 unsigned seccomp_arch_list(struct seccomp_arch ret[SECCOMP_ARCH_MAX])

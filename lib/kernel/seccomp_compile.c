@@ -1,14 +1,15 @@
 /*
  * From rules to BPF.
  *
- * Each architecture becomes a sorted list of ranges of system call numbers with the same outcome, and
- * the list a balanced tree of "number >= N" jumps. An outcome is an action, or a rule with comparisons
- * and what follows it in its system call's rules.
+ * Each architecture becomes a sorted list of ranges of system call numbers with the same
+ * outcome, and the list a balanced tree of "number >= N" jumps. An outcome is an action, or a
+ * rule with comparisons and what follows it in its system call's rules.
  *
- * BPF only jumps forward, at most 255 instructions by a condition. So the program is written from its
- * end: a jump's target is then there before the jump, at a known distance. A label is the number of
- * instructions from the target to the end. Where a target has got too far, it is brought near again:
- * an action by one more return, code by an unconditional jump, which may be long.
+ * BPF only jumps forward, at most 255 instructions by a condition. So the program is written
+ * from its end: a jump's target is then there before the jump, at a known distance. A label is
+ * the number of instructions from the target to the end. Where a target has got too far, it is
+ * brought near again: an action by one more return, code by an unconditional jump, which may be
+ * long.
  */
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -20,9 +21,9 @@
 #include "kernel/seccomp_private.h"
 
 enum {
-	NEAR = 240,    /* of the 255 instructions that a condition can jump: the comparisons of one
+	NEAR = 240,   /* of the 255 instructions that a condition can jump: the comparisons of one
 			* rule still fit between */
-	RETURNS = 16,  /* that are remembered for others to jump to */
+	RETURNS = 16, /* that are remembered for others to jump to */
 	ARGUMENTS = 6,
 	ERRNO_MAX = 4095,
 };
@@ -47,8 +48,8 @@ struct number {
 
 struct compiler {
 	const struct seccomp_spec *spec;
-	int32_t *next;	/* of each rule: the next one with its name, or -1 */
-	bool *is_first; /* of each rule: no other before it has its name */
+	int32_t *next;            /* of each rule: the next one with its name, or -1 */
+	bool *is_first;           /* of each rule: no other before it has its name */
 	struct sock_filter *code; /* BPF_MAXINSNS; the last len of them are written */
 	uint32_t len;
 	bool full;
@@ -58,7 +59,7 @@ struct compiler {
 	unsigned n_returns;
 };
 
-/* ---- writing instructions, backwards ------------------------------------------------------------- */
+/* ---- writing instructions, backwards --------------------------------------------------------- */
 
 static uint32_t emit(struct compiler *c, struct sock_filter f)
 {
@@ -119,7 +120,7 @@ static uint32_t emit_load(struct compiler *c, size_t offset, uint32_t label)
 	return emit(c, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset));
 }
 
-/* ---- outcomes ------------------------------------------------------------------------------------- */
+/* ---- outcomes -------------------------------------------------------------------------------- */
 
 static uint32_t action_value(enum seccomp_action action, int errno_value)
 {
@@ -136,7 +137,8 @@ static uint32_t action_value(enum seccomp_action action, int errno_value)
 
 static struct outcome default_outcome(const struct compiler *c)
 {
-	return (struct outcome){ action_value(c->spec->default_action, c->spec->default_errno), -1 };
+	return (struct outcome){ action_value(c->spec->default_action, c->spec->default_errno),
+				 -1 };
 }
 
 /* What happens from this rule on; -1: no rule is left. */
@@ -158,7 +160,8 @@ static bool same_outcome(struct outcome a, struct outcome b)
 }
 
 /* 32 bits of an argument: goes to yes when (them & mask) == value. */
-static uint32_t emit_half(struct compiler *c, size_t offset, uint32_t mask, uint32_t value, const uint32_t to[2])
+static uint32_t emit_half(struct compiler *c, size_t offset, uint32_t mask, uint32_t value,
+			  const uint32_t to[2])
 {
 	uint32_t label = emit_jump(c, BPF_JEQ, value, to[1], to[0]);
 
@@ -170,7 +173,8 @@ static uint32_t emit_half(struct compiler *c, size_t offset, uint32_t mask, uint
 }
 
 /* to: where it leads when the comparison fails and when it holds. */
-static uint32_t emit_compare(struct compiler *c, const struct seccomp_compare *compare, const uint32_t to[2])
+static uint32_t emit_compare(struct compiler *c, const struct seccomp_compare *compare,
+			     const uint32_t to[2])
 {
 	const bool little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
 	size_t arg = offsetof(struct seccomp_data, args) + compare->argument * sizeof(uint64_t);
@@ -180,7 +184,8 @@ static uint32_t emit_compare(struct compiler *c, const struct seccomp_compare *c
 	if (low)
 		next[1] = emit_half(c, arg + (little ? 0 : 4), low, (uint32_t)compare->value, next);
 	if (high)
-		next[1] = emit_half(c, arg + (little ? 4 : 0), high, (uint32_t)(compare->value >> 32), next);
+		next[1] = emit_half(c, arg + (little ? 4 : 0), high,
+				    (uint32_t)(compare->value >> 32), next);
 	return next[1];
 }
 
@@ -191,7 +196,8 @@ static uint32_t emit_rules(struct compiler *c, int32_t rule)
 	struct outcome otherwise = outcome_of(c, c->next[rule]);
 	uint32_t to[2];
 
-	to[0] = otherwise.rule < 0 ? near_return(c, otherwise.action) : emit_rules(c, otherwise.rule);
+	to[0] = otherwise.rule < 0 ? near_return(c, otherwise.action)
+				   : emit_rules(c, otherwise.rule);
 	to[1] = near_return(c, action_value(r->action, r->errno_value));
 	to[0] = near_code(c, to[0]);
 	for (unsigned i = r->n_compare; i-- > 0;)
@@ -204,7 +210,7 @@ static uint32_t emit_outcome(struct compiler *c, struct outcome o)
 	return o.rule < 0 ? near_return(c, o.action) : emit_rules(c, o.rule);
 }
 
-/* ---- the tree --------------------------------------------------------------------------------------- */
+/* ---- the tree -------------------------------------------------------------------------------- */
 
 static uint32_t emit_tree(struct compiler *c, const struct range *ranges, size_t n)
 {
@@ -229,8 +235,10 @@ static int compare_numbers(const void *a, const void *b)
 	return x->rule < y->rule ? -1 : x->rule > y->rule;
 }
 
-/* The numbers that the rules name in the system call tables that make up this architecture, sorted. */
-static size_t collect_numbers(const struct compiler *c, const struct seccomp_arch *list, unsigned n, struct number *dst)
+/* The numbers that the rules name in the system call tables that make up this architecture,
+ * sorted. */
+static size_t collect_numbers(const struct compiler *c, const struct seccomp_arch *list, unsigned n,
+			      struct number *dst)
 {
 	size_t count = 0;
 
@@ -262,7 +270,8 @@ static size_t push_range(struct range *dst, size_t n, uint32_t first, struct out
 }
 
 /* All numbers from 0 on; dst has room for twice n and one. */
-static size_t make_ranges(const struct compiler *c, const struct number *numbers, size_t n, struct range *dst)
+static size_t make_ranges(const struct compiler *c, const struct number *numbers, size_t n,
+			  struct range *dst)
 {
 	size_t count = push_range(dst, 0, 0, default_outcome(c));
 
@@ -276,7 +285,8 @@ static size_t make_ranges(const struct compiler *c, const struct number *numbers
 }
 
 /* The tree of the architecture list[0] (and those of list with the same number). */
-static int emit_arch(struct compiler *c, const struct seccomp_arch *list, unsigned n, uint32_t *label)
+static int emit_arch(struct compiler *c, const struct seccomp_arch *list, unsigned n,
+		     uint32_t *label)
 {
 	size_t room = c->spec->n_rules * n;
 	_free_ struct number *numbers = calloc(room + 1, sizeof(*numbers));
@@ -320,20 +330,24 @@ static int emit_program(struct compiler *c)
 	return c->full ? -E2BIG : 0;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static int check_rule(const struct seccomp_rule *r, struct error *err)
 {
 	if (r->action == SECCOMP_ACTION_ERRNO && (r->errno_value < 0 || r->errno_value > ERRNO_MAX))
-		return error_set(err, -EINVAL, "the error number %d of the filter for %s is out of range.",
+		return error_set(err, -EINVAL,
+				 "the error number %d of the filter for %s is out of range.",
 				 r->errno_value, r->syscall);
 	if (r->n_compare > ARRAY_SIZE(r->compare))
-		return error_set(err, -EINVAL, "the filter for %s has too many comparisons.", r->syscall);
+		return error_set(err, -EINVAL, "the filter for %s has too many comparisons.",
+				 r->syscall);
 	for (unsigned i = 0; i < r->n_compare; i++) {
 		const struct seccomp_compare *compare = &r->compare[i];
 
 		if (compare->argument >= ARGUMENTS || compare->value & ~compare->mask)
-			return error_set(err, -EINVAL, "a comparison of the filter for %s can never hold.", r->syscall);
+			return error_set(err, -EINVAL,
+					 "a comparison of the filter for %s can never hold.",
+					 r->syscall);
 	}
 	return 0;
 }
@@ -343,9 +357,12 @@ static int check_spec(const struct seccomp_spec *spec, struct error *err)
 	int r = 0;
 
 	if (spec->n_rules > BPF_MAXINSNS)
-		return error_set(err, -E2BIG, "a system call filter has more than %d rules.", BPF_MAXINSNS);
-	if (spec->default_action == SECCOMP_ACTION_ERRNO && (spec->default_errno < 0 || spec->default_errno > ERRNO_MAX))
-		return error_set(err, -EINVAL, "the error number %d of a system call filter is out of range.",
+		return error_set(err, -E2BIG, "a system call filter has more than %d rules.",
+				 BPF_MAXINSNS);
+	if (spec->default_action == SECCOMP_ACTION_ERRNO &&
+	    (spec->default_errno < 0 || spec->default_errno > ERRNO_MAX))
+		return error_set(err, -EINVAL,
+				 "the error number %d of a system call filter is out of range.",
 				 spec->default_errno);
 	for (size_t i = 0; i < spec->n_rules && r == 0; i++)
 		r = check_rule(&spec->rules[i], err);
@@ -375,7 +392,8 @@ static int chain_rules(struct compiler *c)
 	for (size_t i = 0; i < n; i++) {
 		const char *name = c->spec->rules[order[i]].syscall;
 
-		c->is_first[order[i]] = i == 0 || !str_eq(name, c->spec->rules[order[i - 1]].syscall);
+		c->is_first[order[i]] = i == 0 ||
+					!str_eq(name, c->spec->rules[order[i - 1]].syscall);
 		c->next[order[i]] = -1;
 		if (!c->is_first[order[i]])
 			c->next[order[i - 1]] = order[i];
@@ -400,7 +418,8 @@ int seccomp_compile(const struct seccomp_spec *spec, void **ret, size_t *ret_n, 
 	if (r == 0)
 		r = emit_program(&c);
 	if (r == -E2BIG)
-		return error_set(err, r, "a system call filter needs more than %d instructions.", BPF_MAXINSNS);
+		return error_set(err, r, "a system call filter needs more than %d instructions.",
+				 BPF_MAXINSNS);
 	if (r == 0) {
 		program = calloc(c.len, sizeof(*program));
 		r = program ? 0 : -ENOMEM;

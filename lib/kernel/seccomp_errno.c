@@ -4,7 +4,10 @@
 #include "kernel/seccomp.h"
 
 /* Every name of errno(3) on Linux. */
-#define ERRNO(name) { #name, name }
+#define ERRNO(name)         \
+	{                   \
+#name, name \
+	}
 
 static const struct {
 	const char *name;

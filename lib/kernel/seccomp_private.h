@@ -2,8 +2,8 @@
 /* Between the seccomp_*.c files. */
 #include "kernel/seccomp.h"
 
-/* A table of system calls. Two may share what the kernel calls an architecture (AUDIT_ARCH_*): x32's
- * numbers are those of x86_64 with a bit. */
+/* A table of system calls. Two may share what the kernel calls an architecture (AUDIT_ARCH_*):
+ * x32's numbers are those of x86_64 with a bit. */
 struct seccomp_arch {
 	uint32_t token; /* libseccomp's */
 	uint32_t audit;

@@ -14,7 +14,7 @@ int socket_send_fds(int sock, const void *data, size_t len, const int *fds, size
 	struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	union control control;
-	struct cmsghdr *c;
+	struct cmsghdr *c = &control.align;
 	ssize_t sent;
 
 	if (n > SOCKET_MAX_FDS)
@@ -23,7 +23,6 @@ int socket_send_fds(int sock, const void *data, size_t len, const int *fds, size
 		memset(&control, 0, CMSG_SPACE(n * sizeof(int)));
 		msg.msg_control = control.bytes;
 		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
-		c = CMSG_FIRSTHDR(&msg);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(n * sizeof(int));
@@ -85,7 +84,8 @@ ssize_t socket_receive_fds(int sock, void *data, size_t len, int *fds, size_t *n
 	for (size_t i = 0; i < came && i < *n; i++)
 		close(fds[i]);
 	*n = 0;
-	if (msg.msg_flags & MSG_CTRUNC) /* there was room in control, so it was our descriptor table */
+	if (msg.msg_flags &
+	    MSG_CTRUNC) /* there was room in control, so it was our descriptor table */
 		return -EMFILE;
 	return msg.msg_flags & MSG_TRUNC ? -EMSGSIZE : -E2BIG;
 }

@@ -74,10 +74,10 @@ static void take_byte(struct scan *s, char c)
 		else
 			s->matched++;
 	} else if (s->field == FIELD_NUMBER) {
-		if (s->digits + 1 < sizeof(s->number))
+		if (c && s->digits + 1 < sizeof(s->number))
 			s->number[s->digits++] = c;
 		else
-			s->field = FIELD_REST; /* no number is that long */
+			s->field = FIELD_REST; /* no number is that long, or has a NUL in it */
 	}
 }
 
@@ -163,7 +163,9 @@ static int find_owner(int rootfd, enum users_table table, const char *path, uint
 
 int users_resolve(int rootfd, enum users_table table, const char *name, uint32_t *ret)
 {
-	static const char *const paths[] = { [USERS_PASSWD] = "etc/passwd", [USERS_GROUP] = "etc/group" };
+	static const char *const paths[] = {
+		[USERS_PASSWD] = "etc/passwd", [USERS_GROUP] = "etc/group"
+	};
 	int r;
 
 	if (name[0] == '/')

@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 
 #include "base/base.h"
-#include "mosaic/copy_file.h"
 
 /* A file with more than one name, and the first of them in the copy. */
 struct linked {
@@ -164,8 +163,10 @@ static int copy_named_entry(int dirfd, const char *name, void *arg)
 	if (r == 0)
 		return 0;
 	if (r == -ENAMETOOLONG)
-		return error_set(d->copy->err, r, "a path is longer than %d bytes", LIMIT_PATH_BYTES - 1);
-	return error_set(d->copy->err, r, "cannot copy %s", join(path, d->path, name) == 0 ? path : name);
+		return error_set(d->copy->err, r, "a path is longer than %d bytes",
+				 LIMIT_PATH_BYTES - 1);
+	return error_set(d->copy->err, r, "cannot copy %s",
+			 join(path, d->path, name) == 0 ? path : name);
 }
 
 static int copy_directory(struct copy *c, const char *path)
@@ -182,15 +183,18 @@ static int copy_directory(struct copy *c, const char *path)
 		return error_set(c->err, src, "cannot open %s", *path ? path : "the tree");
 	dst = d.dst = path_open(c->dst, path, PATH_NO_LINKS, O_RDONLY | O_DIRECTORY, 0);
 	if (dst < 0)
-		return error_set(c->err, dst, "cannot open the copy of %s", *path ? path : "the tree");
+		return error_set(c->err, dst, "cannot open the copy of %s",
+				 *path ? path : "the tree");
 	if (fstat(src, &st) < 0)
 		return error_set(c->err, -errno, "cannot read the attributes of %s", path);
 	r = dir_each(src, copy_named_entry, &d);
 	if (r < 0)
-		return c->err && c->err->code == r ? r : error_set(c->err, r, "cannot list %s", path);
+		return c->err && c->err->code == r ? r
+						   : error_set(c->err, r, "cannot list %s", path);
 	r = copy_attributes(src, dst, &st);
 	if (r < 0)
-		return error_set(c->err, r, "cannot copy the attributes of %s", *path ? path : "the root directory");
+		return error_set(c->err, r, "cannot copy the attributes of %s",
+				 *path ? path : "the root directory");
 	return 0;
 }
 

@@ -1,9 +1,5 @@
 #pragma once
-/*
- * Copying a directory tree with everything that a root file system is made of: owners, modes,
- * times, extended attributes (capabilities and ACLs among them), hard links, symbolic links,
- * devices, fifos, sockets and holes. Data is shared where the file system can (FICLONE).
- */
+/* Copying a directory tree with all that base/copy.h keeps, and hard links. */
 #include "base/base.h"
 
 /*
@@ -14,7 +10,3 @@
  * -ENAMETOOLONG for a tree that is deeper than LIMIT_PATH_BYTES.
  */
 int copy_tree(int src, int dst, struct error *err) _must_check_;
-
-/* Copies the extended attributes of the file or directory behind src to dst. Those whose name
- * starts with except (may be NULL) stay behind. */
-int copy_xattrs(int src, int dst, const char *except) _must_check_;

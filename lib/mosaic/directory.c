@@ -18,7 +18,8 @@ int directory_create(struct mosaic *m, int dirfd, struct error *err)
 	return r < 0 ? error_set(err, r, "cannot make a directory in %s", m->location) : 0;
 }
 
-int directory_copy_as(struct mosaic *m, const char *from, int dirfd, const char *name, struct error *err)
+int directory_copy_as(struct mosaic *m, const char *from, int dirfd, const char *name,
+		      struct error *err)
 {
 	_close_ int src = -1, dst = -1;
 	int r;
@@ -57,8 +58,8 @@ int directory_copy(struct mosaic *m, const char *name, const char *from, struct 
 	return r;
 }
 
-int directory_mount(struct mosaic *m, const char *name, unsigned flags, uint64_t attributes, int *ret_fd,
-		    struct error *err)
+int directory_mount(struct mosaic *m, const char *name, unsigned flags, uint64_t attributes,
+		    int *ret_fd, struct error *err)
 {
 	char path[VOLUME_PATH];
 	_close_ int fd = -1;

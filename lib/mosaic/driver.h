@@ -60,7 +60,8 @@ struct mosaic_driver {
 	/* The new size of the volume, or its quota. NULL: -EOPNOTSUPP. */
 	int (*resize)(struct mosaic *m, const char *name, uint64_t bytes, struct error *err);
 
-	/* Corrects *v, which the core has filled in from the volume directory. NULL: nothing to add. */
+	/* Corrects *v, which the core has filled in from the volume directory. NULL: nothing to
+	 * add. */
 	int (*info)(struct mosaic *m, struct mosaic_volume *v, struct error *err);
 
 	/* Lets go of what the volume has outside its directory, or of what rmdir cannot remove
@@ -68,10 +69,11 @@ struct mosaic_driver {
 	 * staging. The core removes the directory itself. NULL: nothing. */
 	int (*drop)(struct mosaic *m, int dirfd, struct error *err);
 
-	/* Writes the difference between since (NULL: nothing) and the volume to fd in the driver's
-	 * own stream; receive makes a volume of it in the volume directory dirfd. NULL: -EOPNOTSUPP;
-	 * volumes then travel as archives. */
-	int (*send)(struct mosaic *m, const char *name, const char *since, int fd, struct error *err);
+	/* Writes the difference between since (NULL: nothing) and the volume to fd in the
+	 * driver's own stream; receive makes a volume of it in the volume directory dirfd. NULL:
+	 * -EOPNOTSUPP; volumes then travel as archives. */
+	int (*send)(struct mosaic *m, const char *name, const char *since, int fd,
+		    struct error *err);
 	int (*receive)(struct mosaic *m, int dirfd, int fd, struct error *err);
 };
 
@@ -84,10 +86,10 @@ struct mosaic {
 	int dirfd;
 };
 
-/* ---- volume.c: what a volume directory says ---------------------------------------------------- */
+/* ---- volume.c: what a volume directory says -------------------------------------------------- */
 
 enum volume_kind {
-	VOLUME_NONE,  /* no such volume, or not made completely */
+	VOLUME_NONE, /* no such volume, or not made completely */
 	VOLUME_TREE,
 	VOLUME_DATA,
 	VOLUME_CLONE, /* has a "parent" */
@@ -101,23 +103,26 @@ void volume_path(char dst[VOLUME_PATH], const char *name, const char *part);
 /* "staging/NAME" */
 void staging_path(char dst[VOLUME_PATH], const char *name);
 
-/* The kind, or a negative errno. parent (may be NULL; MOSAIC_NAME_MAX + 1 bytes) is "" without one. */
+/* The kind, or a negative errno. parent (may be NULL; MOSAIC_NAME_MAX + 1 bytes) is "" without
+ * one. */
 int volume_find(const struct mosaic *m, const char *name, char *parent) _must_check_;
 
 /* volume_find() for one that has to be there: -ENOENT with a sentence. */
-int volume_need(const struct mosaic *m, const char *name, char *parent, struct error *err) _must_check_;
+int volume_need(const struct mosaic *m, const char *name, char *parent, struct error *err)
+	_must_check_;
 
 /* -EINVAL for a name that no volume can have. */
 int volume_check_name(const char *name, struct error *err) _must_check_;
 
-/* ---- stage.c: volumes in the making ------------------------------------------------------------- */
+/* ---- stage.c: volumes in the making ---------------------------------------------------------- */
 
 /* Makes an empty, locked volume directory in staging, to become a volume with volume_finish() or to
  * be thrown away with mosaic_discard(). Its descriptor is ret->lock_fd. */
 int volume_begin(struct mosaic *m, struct mosaic_staged *ret, struct error *err) _must_check_;
 
 /* Gives the staged volume its name. MOSAIC_EXISTS: taken; it is still staged then. */
-int volume_finish(struct mosaic *m, struct mosaic_staged *s, const char *name, struct error *err) _must_check_;
+int volume_finish(struct mosaic *m, struct mosaic_staged *s, const char *name, struct error *err)
+	_must_check_;
 
 /* Removes a volume directory that the caller made in place, without staging, and could not finish.
  * What stays is collected later. */
@@ -126,18 +131,19 @@ void volume_remove_unfinished(struct mosaic *m, const char *name);
 /* mkdirat() of exactly that mode, whatever the umask. */
 int volume_mkdir(int dirfd, const char *name, mode_t mode) _must_check_;
 
-/* ---- directory.c: volumes whose "tree" and "data" are plain directories ------------------------- */
+/* ---- directory.c: volumes whose "tree" and "data" are plain directories ---------------------- */
 
 /* "data": an empty directory. */
 int directory_create(struct mosaic *m, int dirfd, struct error *err) _must_check_;
 
 /* name, a volume with "data" that holds a copy of the tree or data of from. */
-int directory_copy(struct mosaic *m, const char *name, const char *from, struct error *err) _must_check_;
+int directory_copy(struct mosaic *m, const char *name, const char *from, struct error *err)
+	_must_check_;
 
 /* A copy of the directory from, relative to the location, as the new directory name of dirfd. */
 int directory_copy_as(struct mosaic *m, const char *from, int dirfd, const char *name,
 		      struct error *err) _must_check_;
 
 /* A detached bind of the tree or data. */
-int directory_mount(struct mosaic *m, const char *name, unsigned flags, uint64_t attributes, int *ret_fd,
-		    struct error *err) _must_check_;
+int directory_mount(struct mosaic *m, const char *name, unsigned flags, uint64_t attributes,
+		    int *ret_fd, struct error *err) _must_check_;

@@ -6,13 +6,13 @@
  *	work/	 the kernel's
  *	parent	 -> name of the tree
  *
- * and costs four system calls however large the tree is. A clone of a clone copies what that one has
- * changed and shares the tree: no layer is below more than one writer, nobody sees the later writes
- * of another, and no chain grows. A clone of a created volume is a copy.
+ * and costs four system calls however large the tree is. A clone of a clone copies what that one
+ * has changed and shares the tree: no layer is below more than one writer, nobody sees the later
+ * writes of another, and no chain grows. A clone of a created volume is a copy.
  *
  * The layers are passed to the kernel as /proc/self/fd/N: fsconfig(2) takes no string over 255
- * bytes, overlayfs reads ":" and "\" in lowerdir as its own, and the pod would read the host's paths
- * in its mountinfo.
+ * bytes, overlayfs reads ":" and "\" in lowerdir as its own, and the pod would read the host's
+ * paths in its mountinfo.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -22,7 +22,6 @@
 
 #include "base/base.h"
 #include "kernel/kernel.h"
-#include "mosaic/copy_tree.h"
 #include "mosaic/driver.h"
 
 /* Left by every volatile mount; the kernel mounts no overlay that has it. */
@@ -31,7 +30,7 @@
 enum { LAYER_TEXT = 32 }; /* "/proc/self/fd/N" */
 
 struct layers {
-	int volume;		   /* the clone's directory; -1: none */
+	int volume; /* the clone's directory; -1: none */
 	int upper, lower;
 	bool writable;
 	bool is_volatile;
@@ -69,7 +68,8 @@ static int mount_layers(const struct layers *l, uint64_t attributes, char *messa
 		if (l->is_volatile)
 			options[n++] = (struct mount_option){ "volatile", NULL };
 	} else {
-		snprintf(lower, sizeof(lower), "/proc/self/fd/%d:/proc/self/fd/%d", l->upper, l->lower);
+		snprintf(lower, sizeof(lower), "/proc/self/fd/%d:/proc/self/fd/%d", l->upper,
+			 l->lower);
 		attributes |= MOUNT_READONLY;
 	}
 	options[n++] = (struct mount_option){ "lowerdir", lower };
@@ -108,20 +108,21 @@ static int mount_clone_of(struct mosaic *m, const char *name, struct layers *l, 
 	fd = mount_layers(l, attributes, message, sizeof(message));
 	if (fd < 0 && l->writable && faccessat(l->volume, VOLATILE_MARK, F_OK, 0) == 0) {
 		if (!l->is_volatile)
-			return error_set(err, -ESTALE,
-					 "volume %s was last used with contents that need not survive: mount it volatile or read-only, or drop it.",
-					 name);
+			return error_set(
+				err, -ESTALE,
+				"volume %s was last used with contents that need not survive: mount it volatile or read-only, or drop it.",
+				name);
 		if (remove_volatile_mark(l->volume) == 0)
 			fd = mount_layers(l, attributes, message, sizeof(message));
 	}
 	if (fd < 0)
-		return error_set(err, fd, "cannot mount the overlay of volume %s in %s%s%s", name, m->location,
-				 message[0] ? ": " : "", message);
+		return error_set(err, fd, "cannot mount the overlay of volume %s in %s%s%s", name,
+				 m->location, message[0] ? ": " : "", message);
 	return fd;
 }
 
-static int overlay_mount(struct mosaic *m, const char *name, unsigned flags, uint64_t attributes, int *ret_fd,
-			 struct error *err)
+static int overlay_mount(struct mosaic *m, const char *name, unsigned flags, uint64_t attributes,
+			 int *ret_fd, struct error *err)
 {
 	_cleanup_(layers_close) struct layers l = { -1, -1, -1, .writable = true };
 	char parent[MOSAIC_NAME_MAX + 1];
@@ -153,7 +154,8 @@ static int make_upper(int volume, int root, const struct stat *st)
 	r = volume_mkdir(volume, "upper", st->st_mode & 07777);
 	if (r < 0)
 		return r;
-	if ((st->st_uid || st->st_gid) && fchownat(volume, "upper", st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+	if ((st->st_uid || st->st_gid) &&
+	    fchownat(volume, "upper", st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	if (flistxattr(root, NULL, 0) <= 0)
 		return 0;
@@ -172,9 +174,10 @@ static int fill_clone(int volume, int root, const struct stat *st, const char *p
 	return symlinkat(parent, volume, "parent") < 0 ? -errno : 0;
 }
 
-/* Made in place, not in staging: a rename less. -EAGAIN when a collector took the directory before it
- * was locked. */
-static int make_clone(struct mosaic *m, const char *name, int root, const struct stat *st, const char *parent)
+/* Made in place, not in staging: a rename less. -EAGAIN when a collector took the directory
+ * before it was locked. */
+static int make_clone(struct mosaic *m, const char *name, int root, const struct stat *st,
+		      const char *parent)
 {
 	char path[VOLUME_PATH];
 	_close_ int volume = -1;
@@ -210,7 +213,8 @@ static int check_parent(struct mosaic *m, const char *name, const char *parent, 
 	return error_set(err, -ENOENT, "volume %s was dropped just now.", parent);
 }
 
-static int clone_tree(struct mosaic *m, const char *name, const char *from, int root, struct error *err)
+static int clone_tree(struct mosaic *m, const char *name, const char *from, int root,
+		      struct error *err)
 {
 	struct stat st;
 	int r;
@@ -228,7 +232,8 @@ static int clone_tree(struct mosaic *m, const char *name, const char *from, int 
 }
 
 /* What from has changed, copied, above the same tree. */
-static int clone_clone(struct mosaic *m, const char *name, const char *from, const char *parent, struct error *err)
+static int clone_clone(struct mosaic *m, const char *name, const char *from, const char *parent,
+		       struct error *err)
 {
 	struct mosaic_staged s = { .lock_fd = -1 };
 	char path[VOLUME_PATH];
@@ -239,7 +244,8 @@ static int clone_clone(struct mosaic *m, const char *name, const char *from, con
 		return r;
 	volume_path(path, from, "upper");
 	r = directory_copy_as(m, path, s.lock_fd, "upper", err);
-	if (r == 0 && (mkdirat(s.lock_fd, "work", 0700) < 0 || symlinkat(parent, s.lock_fd, "parent") < 0))
+	if (r == 0 &&
+	    (mkdirat(s.lock_fd, "work", 0700) < 0 || symlinkat(parent, s.lock_fd, "parent") < 0))
 		r = error_set(err, -errno, "cannot clone volume %s from %s", name, from);
 	if (r == 0)
 		r = volume_finish(m, &s, name, err);
@@ -265,7 +271,8 @@ static int overlay_clone(struct mosaic *m, const char *name, const char *from, s
 	r = volume_need(m, from, parent, err);
 	if (r < 0)
 		return r;
-	return r == VOLUME_CLONE ? clone_clone(m, name, from, parent, err) : directory_copy(m, name, from, err);
+	return r == VOLUME_CLONE ? clone_clone(m, name, from, parent, err)
+				 : directory_copy(m, name, from, err);
 }
 
 /* Hides a file of the lower layer: that needs what the upper file system must have. */
@@ -282,7 +289,8 @@ static int probe_mount(int volume, struct error *err)
 		return error_set(err, -errno, "cannot open a directory");
 	fd = mount_layers(&l, 0, message, sizeof(message));
 	if (fd < 0)
-		return error_set(err, fd, "cannot mount an overlay%s%s", message[0] ? ": " : "", message);
+		return error_set(err, fd, "cannot mount an overlay%s%s", message[0] ? ": " : "",
+				 message);
 	if (unlinkat(fd, "hidden", AT_REMOVEDIR) < 0)
 		return error_set(err, -errno, "an overlay cannot be written");
 	return 0;

@@ -56,7 +56,9 @@ static int load(struct mosaic *m, const char *type, struct error *err)
 	if (m->dirfd < 0)
 		m->dirfd = open(m->location, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m->dirfd < 0)
-		return errno == ENOENT ? -ENOENT : error_set(err, -errno, "cannot open mosaic %s", m->location);
+		return errno == ENOENT
+			       ? -ENOENT
+			       : error_set(err, -errno, "cannot open mosaic %s", m->location);
 	r = file_read(m->dirfd, "type", TYPE_MAX, &text, NULL);
 	if (r == -ENOENT)
 		return r;
@@ -68,12 +70,13 @@ static int load(struct mosaic *m, const char *type, struct error *err)
 		char shown[2 * TYPE_MAX];
 
 		str_escape(shown, sizeof(shown), text);
-		return error_set(err, -EOPNOTSUPP, "%s/type says '%s': no driver of this program has that name.",
+		return error_set(err, -EOPNOTSUPP,
+				 "%s/type says '%s': no driver of this program has that name.",
 				 m->location, shown);
 	}
 	if (type && !str_eq(type, text))
-		return error_set(err, -EINVAL, "the mosaic %s has the driver %s, not %s.", m->location, text,
-				 type);
+		return error_set(err, -EINVAL, "the mosaic %s has the driver %s, not %s.",
+				 m->location, text, type);
 	return 0;
 }
 
@@ -90,7 +93,8 @@ static int choose_driver(struct mosaic *m, const char *type, struct error *err)
 		if (r == 0)
 			return 0;
 		if (type)
-			return error_prefix(err, r, "the driver %s does not work in %s", type, m->location);
+			return error_prefix(err, r, "the driver %s does not work in %s", type,
+					    m->location);
 	}
 	return error_set(err, -EINVAL, "there is no storage driver '%s'.", type);
 }
@@ -112,7 +116,8 @@ static int create(struct mosaic *m, const char *type, struct error *err)
 		return error_set(err, -errno, "cannot open %s", m->location);
 	for (size_t i = 0; i < ARRAY_SIZE(directories); i++)
 		if (mkdirat(m->dirfd, directories[i], 0700) < 0 && errno != EEXIST)
-			return error_set(err, -errno, "cannot make %s/%s", m->location, directories[i]);
+			return error_set(err, -errno, "cannot make %s/%s", m->location,
+					 directories[i]);
 	r = choose_driver(m, type, err);
 	if (r < 0)
 		return r;
@@ -123,7 +128,8 @@ static int create(struct mosaic *m, const char *type, struct error *err)
 	return load(m, type, err);
 }
 
-int mosaic_open(struct mosaic **ret, const char *location, const char *type, unsigned flags, struct error *err)
+int mosaic_open(struct mosaic **ret, const char *location, const char *type, unsigned flags,
+		struct error *err)
 {
 	_mosaic_ struct mosaic *m = NULL;
 	int r;
@@ -164,8 +170,8 @@ int mosaic_clone(struct mosaic *m, const char *name, const char *from, struct er
 	return r < 0 ? r : m->driver->clone(m, name, from, err);
 }
 
-int mosaic_mount(struct mosaic *m, const char *name, unsigned flags, uint64_t attributes, int *ret_fd,
-		 struct error *err)
+int mosaic_mount(struct mosaic *m, const char *name, unsigned flags, uint64_t attributes,
+		 int *ret_fd, struct error *err)
 {
 	return m->driver->mount(m, name, flags, attributes, ret_fd, err);
 }

@@ -32,14 +32,14 @@ enum { MOSAIC_NAME_MAX = 200 };
 
 /* What a driver can do. */
 enum mosaic_features {
-	MOSAIC_CLONE = 1 << 0,	     /* clones share data with what they come from */
+	MOSAIC_CLONE = 1 << 0, /* clones share data with what they come from */
 	MOSAIC_SNAPSHOT = 1 << 1,
-	MOSAIC_RAW = 1 << 2,	     /* volumes without a file system, as block devices */
-	MOSAIC_DEVICE = 1 << 3,	     /* volumes are block devices */
+	MOSAIC_RAW = 1 << 2,    /* volumes without a file system, as block devices */
+	MOSAIC_DEVICE = 1 << 3, /* volumes are block devices */
 	MOSAIC_RESIZE_UP = 1 << 4,
 	MOSAIC_RESIZE_DOWN = 1 << 5,
 	MOSAIC_QUOTA = 1 << 6,
-	MOSAIC_SEND = 1 << 7,	     /* native send and receive */
+	MOSAIC_SEND = 1 << 7, /* native send and receive */
 };
 
 struct mosaic;
@@ -47,8 +47,8 @@ struct mosaic;
 struct mosaic_volume {
 	char name[MOSAIC_NAME_MAX + 1];
 	char parent[MOSAIC_NAME_MAX + 1]; /* "" when none */
-	int64_t created_ns;		  /* CLOCK_REALTIME */
-	bool read_only;			  /* committed trees: never written again */
+	int64_t created_ns;               /* CLOCK_REALTIME */
+	bool read_only;                   /* committed trees: never written again */
 };
 
 enum mosaic_open_flags { MOSAIC_OPEN_CREATE = 1 };
@@ -69,13 +69,15 @@ struct mosaic_staged {
 	char name[40]; /* below LOCATION/staging */
 	int lock_fd;   /* -1: nothing staged */
 };
-int mosaic_stage(struct mosaic *m, struct mosaic_staged *ret, int *ret_fd, struct error *err) _must_check_;
+int mosaic_stage(struct mosaic *m, struct mosaic_staged *ret, int *ret_fd, struct error *err)
+	_must_check_;
 
 /* Makes the staged tree the read-only volume name, durably (syncfs before the rename).
  * MOSAIC_EXISTS (1) when the name is taken already: the staged tree is then discarded. After an
  * error it is still staged. */
 enum { MOSAIC_EXISTS = 1 };
-int mosaic_commit(struct mosaic *m, struct mosaic_staged *s, const char *name, struct error *err) _must_check_;
+int mosaic_commit(struct mosaic *m, struct mosaic_staged *s, const char *name, struct error *err)
+	_must_check_;
 void mosaic_discard(struct mosaic *m, struct mosaic_staged *s); /* nothing staged: no-op */
 
 /* An empty writable volume, durable on return. -EEXIST. */
@@ -83,7 +85,8 @@ int mosaic_create(struct mosaic *m, const char *name, struct error *err) _must_c
 
 /* A writable copy of from, which nobody may be writing to. A power cut may take it back until
  * mosaic_sync(). -ENOENT, -EEXIST. */
-int mosaic_clone(struct mosaic *m, const char *name, const char *from, struct error *err) _must_check_;
+int mosaic_clone(struct mosaic *m, const char *name, const char *from, struct error *err)
+	_must_check_;
 
 /* Everything done before survives a power cut. */
 int mosaic_sync(struct mosaic *m, struct error *err) _must_check_;
@@ -93,16 +96,18 @@ enum mosaic_mount_flags {
 	MOSAIC_MOUNT_VOLATILE = 2, /* contents need not survive a crash of the machine */
 };
 
-/* A detached mount of the volume with the given MOUNT_* attributes of kernel/mount.h added. -ESTALE
- * for a writable mount of a volume that was last mounted MOSAIC_MOUNT_VOLATILE by one that is not. */
-int mosaic_mount(struct mosaic *m, const char *name, unsigned flags, uint64_t attributes, int *ret_fd,
-		 struct error *err) _must_check_;
+/* A detached mount of the volume with the given MOUNT_* attributes of kernel/mount.h added.
+ * -ESTALE for a writable mount of a volume that was last mounted MOSAIC_MOUNT_VOLATILE by one
+ * that is not. */
+int mosaic_mount(struct mosaic *m, const char *name, unsigned flags, uint64_t attributes,
+		 int *ret_fd, struct error *err) _must_check_;
 
 /* Removes a volume; missing is success; -EBUSY while others are cloned from it (overlay). */
 int mosaic_drop(struct mosaic *m, const char *name, struct error *err) _must_check_;
 
 bool mosaic_have(struct mosaic *m, const char *name);
-int mosaic_info(struct mosaic *m, const char *name, struct mosaic_volume *ret, struct error *err) _must_check_;
+int mosaic_info(struct mosaic *m, const char *name, struct mosaic_volume *ret, struct error *err)
+	_must_check_;
 
 /* Calls fn for every volume, in no order. */
 int mosaic_each(struct mosaic *m, int (*fn)(const struct mosaic_volume *v, void *arg), void *arg,
@@ -111,20 +116,25 @@ int mosaic_each(struct mosaic *m, int (*fn)(const struct mosaic_volume *v, void 
 /* Removes what dead makers left in staging. *ret_n: how many. */
 int mosaic_collect(struct mosaic *m, unsigned *ret_n, struct error *err) _must_check_;
 
-/* ---- What only some drivers can do: -EOPNOTSUPP with a sentence from the others ----------------- */
+/* ---- What only some drivers can do: -EOPNOTSUPP with a sentence from the others -------------- */
 
 /* A read-only copy of from. */
-int mosaic_snapshot(struct mosaic *m, const char *name, const char *from, struct error *err) _must_check_;
+int mosaic_snapshot(struct mosaic *m, const char *name, const char *from, struct error *err)
+	_must_check_;
 
-/* The volume as a block device: its path goes to device (PATH_MAX bytes). Each attach wants its detach. */
+/* The volume as a block device: its path goes to device (PATH_MAX bytes). Each attach wants its
+ * detach. */
 int mosaic_attach(struct mosaic *m, const char *name, char *device, struct error *err) _must_check_;
 int mosaic_detach(struct mosaic *m, const char *name, struct error *err) _must_check_;
 
 /* The volume's size, or its quota. */
-int mosaic_resize(struct mosaic *m, const char *name, uint64_t bytes, struct error *err) _must_check_;
+int mosaic_resize(struct mosaic *m, const char *name, uint64_t bytes, struct error *err)
+	_must_check_;
 
-/* The volume, or what changed in it since the volume since (NULL: all), as the driver's own stream. */
-int mosaic_send(struct mosaic *m, const char *name, const char *since, int fd, struct error *err) _must_check_;
+/* The volume, or what changed in it since the volume since (NULL: all), as the driver's own
+ * stream. */
+int mosaic_send(struct mosaic *m, const char *name, const char *since, int fd, struct error *err)
+	_must_check_;
 int mosaic_receive(struct mosaic *m, const char *name, int fd, struct error *err) _must_check_;
 
 static inline void mosaic_closep(struct mosaic **m)

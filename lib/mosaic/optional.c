@@ -4,7 +4,8 @@
 
 static int cannot(const struct mosaic *m, const char *what, struct error *err)
 {
-	return error_set(err, -EOPNOTSUPP, "the driver %s of %s cannot %s.", m->driver->name, m->location, what);
+	return error_set(err, -EOPNOTSUPP, "the driver %s of %s cannot %s.", m->driver->name,
+			 m->location, what);
 }
 
 int mosaic_snapshot(struct mosaic *m, const char *name, const char *from, struct error *err)

@@ -14,7 +14,8 @@
 /* Takes "volumes" or "staging" /name apart, driver first. */
 static int take_apart(struct mosaic *m, const char *where, const char *name, struct error *err)
 {
-	_close_ int parent = openat(m->dirfd, where, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_close_ int parent = openat(m->dirfd, where,
+				    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	_close_ int fd = -1;
 	int r = 0;
 
@@ -23,7 +24,8 @@ static int take_apart(struct mosaic *m, const char *where, const char *name, str
 	if (m->driver->drop) {
 		fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
-			return error_set(err, -errno, "cannot open %s/%s/%s", m->location, where, name);
+			return error_set(err, -errno, "cannot open %s/%s/%s", m->location, where,
+					 name);
 		r = fd >= 0 ? m->driver->drop(m, fd, err) : 0;
 	}
 	if (r == 0) {
@@ -72,11 +74,13 @@ static int refuse_parent(struct mosaic *m, const char *name, struct error *err)
 	int r = dir < 0 ? -errno : dir_each(dir, is_child, &s);
 
 	if (r == 1)
-		return error_set(err, -EBUSY, "volume %s is needed by its clone %s.", name, s.child);
+		return error_set(err, -EBUSY, "volume %s is needed by its clone %s.", name,
+				 s.child);
 	return r < 0 ? error_set(err, r, "cannot list %s/volumes", m->location) : 0;
 }
 
-/* Without needing a block: the directory of the volume has room for a name as long as the old one. */
+/* Without needing a block: the directory of the volume has room for a name as long as the old
+ * one. */
 static int unmark(struct mosaic *m, const char *volume, struct error *err)
 {
 	static const char *const marks[] = { "parent", "tree", "data" };

@@ -161,5 +161,7 @@ int mosaic_create(struct mosaic *m, const char *name, struct error *err)
 
 int mosaic_sync(struct mosaic *m, struct error *err)
 {
-	return syncfs(m->dirfd) < 0 ? error_set(err, -errno, "cannot sync the file system of %s", m->location) : 0;
+	return syncfs(m->dirfd) < 0
+		       ? error_set(err, -errno, "cannot sync the file system of %s", m->location)
+		       : 0;
 }

@@ -34,9 +34,10 @@ int volume_check_name(const char *name, struct error *err)
 	if (name_is_valid(name))
 		return 0;
 	str_escape(shown, sizeof(shown), name);
-	return error_set(err, -EINVAL,
-			 "'%s' cannot name a volume: 1 to %d bytes, no slash, no control character, no dot in front.",
-			 shown, MOSAIC_NAME_MAX);
+	return error_set(
+		err, -EINVAL,
+		"'%s' cannot name a volume: 1 to %d bytes, no slash, no control character, no dot in front.",
+		shown, MOSAIC_NAME_MAX);
 }
 
 static int have(const struct mosaic *m, const char *name, const char *part)
@@ -116,7 +117,8 @@ static int creation_time(const struct mosaic *m, const char *name, int64_t *ret)
 }
 
 /* VOLUME_NONE, without *err, when there is none. */
-static int read_info(struct mosaic *m, const char *name, struct mosaic_volume *ret, struct error *err)
+static int read_info(struct mosaic *m, const char *name, struct mosaic_volume *ret,
+		     struct error *err)
 {
 	struct mosaic_volume v = { 0 };
 	int kind, r;

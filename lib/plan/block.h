@@ -27,11 +27,11 @@ _Static_assert(sizeof(char *) == sizeof(uint64_t), "an offset takes the place of
 
 struct plan_table {
 	uint16_t pointer, count; /* where struct plan has them */
-	uint16_t size;		 /* of one row */
-	uint8_t strings;	 /* how many of a row's members are strings */
-	uint16_t string[2];	 /* where these are */
-	bool terminated;	 /* one row of zeroes follows */
-	uint32_t max;		 /* rows */
+	uint16_t size;           /* of one row */
+	uint8_t strings;         /* how many of a row's members are strings */
+	uint16_t string[2];      /* where these are */
+	bool terminated;         /* one row of zeroes follows */
+	uint32_t max;            /* rows */
 };
 
 enum { PLAN_TABLES = 13, PLAN_STRINGS = 5 };

@@ -21,7 +21,8 @@ static bool resolve(const struct decoder *d, char *slot)
 	return true;
 }
 
-static bool resolve_rows(const struct decoder *d, const struct plan_table *t, char *rows, uint32_t n)
+static bool resolve_rows(const struct decoder *d, const struct plan_table *t, char *rows,
+			 uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		for (unsigned k = 0; k < t->strings; k++)

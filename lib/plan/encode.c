@@ -6,9 +6,9 @@
  * same are written once, found again by a hash table of offsets. */
 struct encoder {
 	char *block;
-	uint64_t end;	 /* offset behind the last string */
-	uint32_t *seen;	 /* offsets of strings by hash; 0: free */
-	uint32_t mask;	 /* its size less one */
+	uint64_t end;     /* offset behind the last string */
+	uint32_t *seen;   /* offsets of strings by hash; 0: free */
+	uint32_t mask;    /* its size less one */
 	uint64_t strings; /* how many there are */
 };
 

@@ -3,25 +3,19 @@
 #include "base/base.h"
 #include "plan/block.h"
 
-#define TABLE(member) .pointer = offsetof(struct plan, member), .count = offsetof(struct plan, n_##member)
+#define TABLE(member) \
+	.pointer = offsetof(struct plan, member), .count = offsetof(struct plan, n_##member)
 
 const struct plan_table plan_tables[PLAN_TABLES] = {
 	{ TABLE(argv), sizeof(char *), .strings = 1, .terminated = true, .max = LIMIT_ARGS },
 	{ TABLE(envp), sizeof(char *), .strings = 1, .terminated = true, .max = LIMIT_ARGS },
-	{ TABLE(mounts),
-	  sizeof(struct plan_mount),
-	  .strings = 2,
+	{ TABLE(mounts), sizeof(struct plan_mount), .strings = 2,
 	  .string = { offsetof(struct plan_mount, fstype), offsetof(struct plan_mount, target) },
 	  .max = LIMIT_MOUNTS },
 	{ TABLE(options), sizeof(char *), .strings = 1, .max = 2 * 2 * LIMIT_MOUNTS },
-	{ TABLE(devices),
-	  sizeof(struct plan_device),
-	  .strings = 1,
-	  .string = { offsetof(struct plan_device, path) },
-	  .max = 256 },
-	{ TABLE(links),
-	  sizeof(struct plan_link),
-	  .strings = 2,
+	{ TABLE(devices), sizeof(struct plan_device), .strings = 1,
+	  .string = { offsetof(struct plan_device, path) }, .max = 256 },
+	{ TABLE(links), sizeof(struct plan_link), .strings = 2,
 	  .string = { offsetof(struct plan_link, path), offsetof(struct plan_link, target) },
 	  .max = 256 },
 	{ TABLE(masks), sizeof(char *), .strings = 1, .max = 256 },
@@ -34,6 +28,6 @@ const struct plan_table plan_tables[PLAN_TABLES] = {
 };
 
 const uint16_t plan_strings[PLAN_STRINGS] = {
-	offsetof(struct plan, app),	  offsetof(struct plan, user), offsetof(struct plan, group),
+	offsetof(struct plan, app),       offsetof(struct plan, user), offsetof(struct plan, group),
 	offsetof(struct plan, directory), offsetof(struct plan, root),
 };

@@ -185,6 +185,19 @@ static int error_code(json_int_t code)
 	return -EPROTO;
 }
 
+/* A program that was not found or cannot be executed (data.exit) is told from all else. */
+static int fault_number(const json_t *fault)
+{
+	switch (json_integer_value(json_object_get(json_object_get(fault, "data"), "exit"))) {
+	case 127:
+		return -ENOENT;
+	case 126:
+		return -EACCES;
+	default:
+		return error_code(json_integer_value(json_object_get(fault, "code")));
+	}
+}
+
 /* Turns the whole reply into the result, or the server's sentence. */
 static int reply_open(struct pod_api_message *m, struct error *err)
 {
@@ -193,8 +206,7 @@ static int reply_open(struct pod_api_message *m, struct error *err)
 	if (json_is_object(fault)) {
 		const char *text = json_string_value(json_object_get(fault, "message"));
 
-		return error_set(err, error_code(json_integer_value(json_object_get(fault, "code"))), "%s.",
-				 text ? text : "the pod gave no reason");
+		return error_set(err, fault_number(fault), "%s.", text ? text : "the pod gave no reason");
 	}
 	if (!result)
 		return error_set(err, -EPROTO, "the pod's answer has no result.");

@@ -3,7 +3,8 @@
 #include "pod/pod.h"
 
 /* dst = dir/kind/name, without the last part when name is "". */
-int pod_path(char dst[LIMIT_PATH_BYTES], const char *dir, const char *kind, const char *name) _must_check_;
+int pod_path(char dst[LIMIT_PATH_BYTES], const char *dir, const char *kind, const char *name)
+	_must_check_;
 
 bool pod_exists(const struct pod_dirs *dirs, const char *uuid);
 

@@ -30,7 +30,7 @@
 /* Where everything is: --root, --runroot or CAROB_ROOT, CAROB_RUNROOT. */
 struct pod_dirs {
 	char root[256]; /* /var/lib/carob */
-	char run[256];	/* /run/carob */
+	char run[256];  /* /run/carob */
 };
 
 /* How one app of the pod is launched: what the manifest has no field for. */
@@ -38,18 +38,18 @@ enum pod_stdin { POD_STDIN_NULL, POD_STDIN_INHERIT, POD_STDIN_TTY };
 
 struct pod_launch_app {
 	char *name;
-	char *volume;	       /* the mosaic volume that is its root file system */
+	char *volume; /* the mosaic volume that is its root file system */
 	enum pod_stdin input;
 };
 
 struct pod_launch {
-	char *name;	/* --name, or NULL */
+	char *name;     /* --name, or NULL */
 	char *hostname; /* of the pod; default the UUID's first 8 digits with "carob-" before */
-	char *mosaic;	/* location of the mosaic */
+	char *mosaic;   /* location of the mosaic */
 	int64_t created_ns;
 	bool detached;
-	bool keep;	     /* false: remove the pod directory at the end (--rm) */
-	unsigned stop_grace_s; /* between SIGTERM and SIGKILL */
+	bool keep;                /* false: remove the pod directory at the end (--rm) */
+	unsigned stop_grace_s;    /* between SIGTERM and SIGKILL */
 	char **ignored_isolators; /* --ignore-isolator: accepted though not enforceable */
 	size_t n_ignored_isolators;
 	struct pod_launch_app *apps; /* in the order of the manifest's apps */
@@ -69,7 +69,8 @@ int pod_read(struct pod *ret, int dirfd, const char *uuid, struct error *err) _m
 int pod_write(const struct pod *p, int dirfd, bool sync, struct error *err) _must_check_;
 
 /* Makes ROOT/pods/UUID with a new UUID, locked. Returns its fd; close-on-exec is set. */
-int pod_create(const struct pod_dirs *dirs, char ret_uuid[UUID_TEXT], struct error *err) _must_check_;
+int pod_create(const struct pod_dirs *dirs, char ret_uuid[UUID_TEXT], struct error *err)
+	_must_check_;
 
 /* Opens the directory of an existing pod without locking. */
 int pod_open(const struct pod_dirs *dirs, const char *uuid, struct error *err) _must_check_;
@@ -86,36 +87,46 @@ int pod_wait_free(int dirfd, struct error *err) _must_check_;
 
 /* A name, a whole UUID or an unambiguous beginning of one (4 digits or more) -> UUID.
  * 0, POD_MISSING, POD_AMBIGUOUS (err lists them). */
-int pod_find(const struct pod_dirs *dirs, const char *word, char ret_uuid[UUID_TEXT], struct error *err) _must_check_;
+int pod_find(const struct pod_dirs *dirs, const char *word, char ret_uuid[UUID_TEXT],
+	     struct error *err) _must_check_;
 
 /* Calls fn with every UUID. */
-int pod_each(const struct pod_dirs *dirs, int (*fn)(const char *uuid, void *arg), void *arg, struct error *err) _must_check_;
+int pod_each(const struct pod_dirs *dirs, int (*fn)(const char *uuid, void *arg), void *arg,
+	     struct error *err) _must_check_;
 
 /* Names: POD_BUSY when another pod that still exists has it. Claiming one's own again is fine. */
-int pod_name_claim(const struct pod_dirs *dirs, const char *name, const char *uuid, struct error *err) _must_check_;
+int pod_name_claim(const struct pod_dirs *dirs, const char *name, const char *uuid,
+		   struct error *err) _must_check_;
 void pod_name_release(const struct pod_dirs *dirs, const char *name, const char *uuid);
 
 /* Removes the names of pods that are gone; only_count: says how many there are. */
-int pod_names_collect(const struct pod_dirs *dirs, bool only_count, unsigned *ret_n, struct error *err) _must_check_;
+int pod_names_collect(const struct pod_dirs *dirs, bool only_count, unsigned *ret_n,
+		      struct error *err) _must_check_;
 
 /* ---- status ------------------------------------------------------------------------------------ */
 
 enum pod_state { POD_PREPARING, POD_PREPARED, POD_RUNNING, POD_EXITED, POD_ABORTED };
 const char *pod_state_name(enum pod_state s);
 
-enum pod_app_state { POD_APP_WAITING, POD_APP_STARTING, POD_APP_RUNNING, POD_APP_EXITED, POD_APP_FAILED };
+enum pod_app_state {
+	POD_APP_WAITING,
+	POD_APP_STARTING,
+	POD_APP_RUNNING,
+	POD_APP_EXITED,
+	POD_APP_FAILED
+};
 const char *pod_app_state_name(enum pod_app_state s);
 
 struct pod_app_status {
 	char *name;
 	enum pod_app_state state;
-	int exit;	    /* 0-255, 128 + n for a signal; -1 not yet */
-	int signal;	    /* that ended it; 0: none */
+	int exit;           /* 0-255, 128 + n for a signal; -1 not yet */
+	int signal;         /* that ended it; 0: none */
 	int64_t started_ns; /* 0: not */
 	int64_t ended_ns;
-	pid_t pid;	    /* on the host; 0: none */
-	char *error;	    /* why it could not start; or NULL */
-	bool oom;	    /* the kernel ended something in it for want of memory */
+	pid_t pid;   /* on the host; 0: none */
+	char *error; /* why it could not start; or NULL */
+	bool oom;    /* the kernel ended something in it for want of memory */
 };
 
 struct pod_status {
@@ -135,12 +146,14 @@ int pod_status_load(struct pod_status *ret, int dirfd) _must_check_;
 /* From the lock and the status file; what only the living know comes from their API. dirfd must not
  * be the descriptor that holds the lock: looking would let go of it. */
 int pod_status_read(struct pod_status *ret, int dirfd, struct error *err) _must_check_;
-int pod_status_write(const struct pod_status *s, int dirfd, bool sync, struct error *err) _must_check_;
+int pod_status_write(const struct pod_status *s, int dirfd, bool sync, struct error *err)
+	_must_check_;
 
 /* JSON for the API and for --json; the caller decrefs. */
 struct json_t;
 struct json_t *pod_status_json(const struct pod_status *s);
-int pod_status_from_json(struct pod_status *ret, struct json_t *json, struct error *err) _must_check_;
+int pod_status_from_json(struct pod_status *ret, struct json_t *json, struct error *err)
+	_must_check_;
 
 /* ---- client of the pod's API -------------------------------------------------------------------- */
 
@@ -150,7 +163,7 @@ int pod_api_connect(const struct pod_dirs *dirs, const char *uuid, struct error 
 /* What came on the socket: the caller decrefs json and closes fd. */
 struct pod_api_message {
 	struct json_t *json; /* the result of a call; a whole notification */
-	int fd;		     /* a descriptor that came with it, or -1 */
+	int fd;              /* a descriptor that came with it, or -1 */
 };
 void pod_api_message_deinit(struct pod_api_message *m);
 

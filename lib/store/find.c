@@ -22,8 +22,8 @@ static int look_at(_unused_ int dirfd, const char *name, void *arg)
 		return 0;
 	memcpy(search->found, name, STORE_ID_TEXT);
 	if (search->n++ < CANDIDATES_SHOWN)
-		snprintf(search->shown + used, sizeof(search->shown) - used, "%s%.*s", used ? ", " : "",
-			 search->show, name);
+		snprintf(search->shown + used, sizeof(search->shown) - used, "%s%.*s",
+			 used ? ", " : "", search->show, name);
 	return 0;
 }
 
@@ -52,7 +52,8 @@ int store_find_id(struct store *s, const char *prefix, char ret[STORE_ID_TEXT], 
 	if (n == DIGITS) {
 		store_image_path(path, search.prefix, "manifest");
 		if (faccessat(s->fd, path, F_OK, 0) < 0)
-			return errno == ENOENT ? STORE_MISSING : error_set(err, -errno, "cannot look for %s", path);
+			return errno == ENOENT ? STORE_MISSING
+					       : error_set(err, -errno, "cannot look for %s", path);
 		memcpy(ret, search.prefix, STORE_ID_TEXT);
 		return 0;
 	}
@@ -62,8 +63,8 @@ int store_find_id(struct store *s, const char *prefix, char ret[STORE_ID_TEXT], 
 	if (search.n == 0)
 		return STORE_MISSING;
 	if (search.n > 1) {
-		error_set(err, -EINVAL, "%s is the beginning of %u image IDs: %s%s.", prefix, search.n, search.shown,
-			  search.n > CANDIDATES_SHOWN ? ", ..." : "");
+		error_set(err, -EINVAL, "%s is the beginning of %u image IDs: %s%s.", prefix,
+			  search.n, search.shown, search.n > CANDIDATES_SHOWN ? ", ..." : "");
 		return STORE_AMBIGUOUS;
 	}
 	memcpy(ret, search.found, STORE_ID_TEXT);

@@ -5,13 +5,18 @@
 #include "store/internal.h"
 
 static const struct json_field info_fields[] = {
-	{ "name", JSON_KIND_STRING, json_read_string, offsetof(struct store_info, name), JSON_REQUIRED },
-	{ "labels", JSON_KIND_STRING, json_read_string, offsetof(struct store_info, labels), JSON_REQUIRED },
-	{ "imported", JSON_KIND_INTEGER, json_read_s64, offsetof(struct store_info, imported_ns), JSON_REQUIRED },
-	{ "size", JSON_KIND_INTEGER, json_read_s64, offsetof(struct store_info, size), JSON_REQUIRED },
-	{ "archiveSize", JSON_KIND_INTEGER, json_read_s64, offsetof(struct store_info, archive_size),
+	{ "name", JSON_KIND_STRING, json_read_string, offsetof(struct store_info, name),
 	  JSON_REQUIRED },
-	{ "source", JSON_KIND_STRING, json_read_string, offsetof(struct store_info, source), JSON_REQUIRED },
+	{ "labels", JSON_KIND_STRING, json_read_string, offsetof(struct store_info, labels),
+	  JSON_REQUIRED },
+	{ "imported", JSON_KIND_INTEGER, json_read_s64, offsetof(struct store_info, imported_ns),
+	  JSON_REQUIRED },
+	{ "size", JSON_KIND_INTEGER, json_read_s64, offsetof(struct store_info, size),
+	  JSON_REQUIRED },
+	{ "archiveSize", JSON_KIND_INTEGER, json_read_s64,
+	  offsetof(struct store_info, archive_size), JSON_REQUIRED },
+	{ "source", JSON_KIND_STRING, json_read_string, offsetof(struct store_info, source),
+	  JSON_REQUIRED },
 	{ NULL },
 };
 
@@ -32,7 +37,7 @@ int store_info(struct store *s, const char *id, struct store_info *ret, struct e
 	size_t len;
 	int r;
 
-	r = store_read(s, id, "info", STORE_INFO_BYTES, &text, &len, err);
+	r = store_read(s, id, "info", &text, &len, err);
 	if (r < 0)
 		return r;
 	if (!text)
@@ -63,9 +68,10 @@ int store_info_write(int dirfd, const struct store_info *info, struct error *err
 	_free_ char *text = NULL;
 	int r;
 
-	root = json_pack("{s:s, s:s, s:I, s:I, s:I, s:o}", "name", info->name, "labels", info->labels, "imported",
-			 (json_int_t)info->imported_ns, "size", (json_int_t)info->size, "archiveSize",
-			 (json_int_t)info->archive_size, "source", readable(info->source));
+	root = json_pack("{s:s, s:s, s:I, s:I, s:I, s:o}", "name", info->name, "labels",
+			 info->labels, "imported", (json_int_t)info->imported_ns, "size",
+			 (json_int_t)info->size, "archiveSize", (json_int_t)info->archive_size,
+			 "source", readable(info->source));
 	if (!root)
 		return error_set(err, -EINVAL, "cannot write the info of image %s", info->name);
 	r = json_write_text(root, &text);
@@ -158,7 +164,8 @@ int store_list_read(struct store *s, struct store_list *ret, struct error *err)
 	if (r < 0) {
 		store_list_deinit(&l.list);
 		if (r == -E2BIG)
-			return error_set(err, r, "more than %d images in %s", LIMIT_LIST_ENTRIES, s->path);
+			return error_set(err, r, "more than %d images in %s", LIMIT_LIST_ENTRIES,
+					 s->path);
 		return error_set(err, r, "cannot read %s/images", s->path);
 	}
 	if (l.list.n)
@@ -167,7 +174,8 @@ int store_list_read(struct store *s, struct store_list *ret, struct error *err)
 	return 0;
 }
 
-int store_each(struct store *s, int (*fn)(const struct store_info *info, void *arg), void *arg, struct error *err)
+int store_each(struct store *s, int (*fn)(const struct store_info *info, void *arg), void *arg,
+	       struct error *err)
 {
 	_store_list_ struct store_list all = { 0 };
 	int r = store_list_read(s, &all, err);

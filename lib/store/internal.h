@@ -3,16 +3,16 @@
 #include "store/store.h"
 
 enum {
-	STORE_INFO_BYTES = 64 << 10,   /* an info file */
-	STORE_LABELS_BYTES = 8 << 10,  /* the labels of one image, as text */
-	STORE_NAMES_BYTES = 4 << 20,   /* one name file: all images of one name */
+	STORE_INFO_BYTES = 64 << 10,                   /* an info file */
+	STORE_LABELS_BYTES = 8 << 10,                  /* the labels of one image, as text */
+	STORE_NAMES_BYTES = 4 << 20,                   /* one name file: all images of one name */
 	STORE_IMAGE_PATH = 7 + STORE_ID_TEXT + 1 + 16, /* "images/ID/manifest" */
 };
 
 struct store {
 	char *path;
-	int fd;		 /* STORE */
-	int lock_fd;	 /* STORE/lock, open while it is held; -1 */
+	int fd;          /* STORE */
+	int lock_fd;     /* STORE/lock, open while it is held; -1 */
 	unsigned locked; /* how often it is held */
 	enum store_lock_mode mode;
 };
@@ -37,5 +37,6 @@ int store_info_write(int dirfd, const struct store_info *info, struct error *err
 
 /* names.c */
 int store_names_add(struct store *s, const struct store_info *info, struct error *err) _must_check_;
-int store_names_remove(struct store *s, const char *name, const char *id, struct error *err) _must_check_;
+int store_names_remove(struct store *s, const char *name, const char *id, struct error *err)
+	_must_check_;
 int store_names_rebuild(struct store *s, struct error *err) _must_check_;

@@ -21,7 +21,8 @@ static int file_name(char dst[LIMIT_NAME_BYTES + 1], const char *name)
 {
 	size_t n = strlen(name);
 
-	if (n == 0 || n > LIMIT_NAME_BYTES || name[0] == '.' || strchr(name, '=') || strchr(name, '\n'))
+	if (n == 0 || n > LIMIT_NAME_BYTES || name[0] == '.' || strchr(name, '=') ||
+	    strchr(name, '\n'))
 		return -EINVAL;
 	for (size_t i = 0; i <= n; i++)
 		dst[i] = name[i] == '/' ? '=' : name[i];
@@ -65,7 +66,8 @@ int store_label_add(struct buf *labels, const char *name, const char *value)
 }
 
 /* Finds the label of that name in "k=v,k=v"; *ret_len gets the length of its value. */
-static const char *find_label(const struct line *line, const char *name, size_t len, size_t *ret_len)
+static const char *find_label(const struct line *line, const char *name, size_t len,
+			      size_t *ret_len)
 {
 	const char *end = line->labels + line->labels_len;
 
@@ -135,7 +137,8 @@ int store_find_name(struct store *s, const char *name, const char *labels, char 
 		return STORE_MISSING;
 	if (r < 0)
 		return error_set(err, r, "cannot read %s/%s", s->path, path);
-	for (int64_t before = INT64_MAX; newest(text, labels, before, &line); before = line.time_ns) {
+	for (int64_t before = INT64_MAX; newest(text, labels, before, &line);
+	     before = line.time_ns) {
 		if (!is_here(s, line.id))
 			continue;
 		memcpy(ret, line.id, STORE_ID_TEXT);
@@ -172,11 +175,13 @@ static int copy_others(struct buf *lines, const char *text, const char *id)
 
 static int add_line(struct buf *lines, const struct store_info *info)
 {
-	return buf_addf(lines, "%s %lld %s\n", info->id, (long long)info->imported_ns, info->labels);
+	return buf_addf(lines, "%s %lld %s\n", info->id, (long long)info->imported_ns,
+			info->labels);
 }
 
 /* Replaces the file by lines, or removes it when there are none. */
-static int replace(struct store *s, int names, const char *file, const struct buf *lines, struct error *err)
+static int replace(struct store *s, int names, const char *file, const struct buf *lines,
+		   struct error *err)
 {
 	int r;
 
@@ -241,7 +246,8 @@ static int by_name(const void *a, const void *b)
 
 /* Writes the file for the first of n images, all those of its name that follow included; their
  * number. A file that is right already is left alone. */
-static int write_group(struct store *s, int names, const struct store_info **images, size_t n, struct error *err)
+static int write_group(struct store *s, int names, const struct store_info **images, size_t n,
+		       struct error *err)
 {
 	_buf_ struct buf lines = BUF_INIT(STORE_NAMES_BYTES);
 	char file[LIMIT_NAME_BYTES + 1];

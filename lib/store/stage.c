@@ -67,7 +67,8 @@ int store_stage(struct store *s, struct store_staged *ret, struct error *err)
 			r = make_locked(s, path, &staged.fd);
 	}
 	if (r != 0)
-		return error_set(err, r < 0 ? r : -EAGAIN, "cannot make a directory in %s/staging", s->path);
+		return error_set(err, r < 0 ? r : -EAGAIN, "cannot make a directory in %s/staging",
+				 s->path);
 	*ret = staged;
 	return 0;
 }
@@ -87,8 +88,8 @@ void store_discard(struct store *s, struct store_staged *staged)
 	cleanup_close(&staged->fd);
 }
 
-static int complete(const struct store_staged *staged, const struct store_info *info, const char *manifest,
-		    size_t manifest_len, struct error *err)
+static int complete(const struct store_staged *staged, const struct store_info *info,
+		    const char *manifest, size_t manifest_len, struct error *err)
 {
 	_close_ int archive = openat(staged->fd, "aci", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	int r;
@@ -108,7 +109,8 @@ static bool is_readable(struct store *s, const char *id)
 	_free_ char *manifest = NULL;
 	size_t len;
 
-	return store_info(s, id, &info, NULL) == 0 && store_manifest(s, id, &manifest, &len, NULL) == 0;
+	return store_info(s, id, &info, NULL) == 0 &&
+	       store_manifest(s, id, &manifest, &len, NULL) == 0;
 }
 
 /* The image was there and is imported once more: now it is the newest of its name. What is kept of the
@@ -132,7 +134,8 @@ static int renew(struct store *s, const struct store_info *info, struct error *e
 }
 
 /* 0, STORE_EXISTS, or a negative errno. */
-static int publish(struct store *s, const struct store_staged *staged, const char *id, struct error *err)
+static int publish(struct store *s, const struct store_staged *staged, const char *id,
+		   struct error *err)
 {
 	_close_ int images = openat(s->fd, "images", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char from[64], to[STORE_IMAGE_PATH];
@@ -153,22 +156,23 @@ static int publish(struct store *s, const struct store_staged *staged, const cha
 	else if (renameat2(s->fd, from, s->fd, to, RENAME_EXCHANGE) == 0)
 		(void)!remove_tree_in(s, "staging", staged->name);
 	else
-		return error_set(err, -errno, "cannot replace the damaged image %s in %s", id, s->path);
+		return error_set(err, -errno, "cannot replace the damaged image %s in %s", id,
+				 s->path);
 	if (sync_dir(images) < 0)
 		return error_set(err, -errno, "cannot sync %s/images", s->path);
 	return r;
 }
 
-int store_adopt(struct store *s, struct store_staged *staged, const struct store_info *info, const char *manifest,
-		size_t manifest_len, struct error *err)
+int store_adopt(struct store *s, struct store_staged *staged, const struct store_info *info,
+		const char *manifest, size_t manifest_len, struct error *err)
 {
 	int r, named;
 
 	if (!store_is_id(info->id))
 		return error_set(err, -EINVAL, "%s is no image ID.", info->id);
 	if (strlen(info->labels) > STORE_LABELS_BYTES)
-		return error_set(err, -E2BIG, "the labels of image %s take more than %d bytes", info->name,
-				 STORE_LABELS_BYTES);
+		return error_set(err, -E2BIG, "the labels of image %s take more than %d bytes",
+				 info->name, STORE_LABELS_BYTES);
 	r = store_lock(s, STORE_LOCK_SHARED, err);
 	if (r < 0)
 		return r;
@@ -221,7 +225,8 @@ static int remove_locked(struct store *s, const char *id, struct error *err)
 
 	store_image_path(path, id, NULL);
 	if (faccessat(s->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? STORE_MISSING : error_set(err, -errno, "cannot look for image %s", id);
+		return errno == ENOENT ? STORE_MISSING
+				       : error_set(err, -errno, "cannot look for image %s", id);
 	r = store_info(s, id, &info, NULL);
 	if (r < 0)
 		info.name = NULL; /* its line stays until store_collect() and is passed over */

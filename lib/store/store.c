@@ -93,7 +93,8 @@ void store_volume_name(char dst[160], const char *id)
 
 void store_image_path(char dst[STORE_IMAGE_PATH], const char *id, const char *file)
 {
-	snprintf(dst, STORE_IMAGE_PATH, "images/%.*s%s%s", STORE_ID_TEXT - 1, id, file ? "/" : "", file ? file : "");
+	snprintf(dst, STORE_IMAGE_PATH, "images/%.*s%s%s", STORE_ID_TEXT - 1, id, file ? "/" : "",
+		 file ? file : "");
 }
 
 static int no_id(const char *id, struct error *err)
@@ -101,7 +102,7 @@ static int no_id(const char *id, struct error *err)
 	return error_set(err, -EINVAL, "%s is no image ID.", id);
 }
 
-int store_read(struct store *s, const char *id, const char *name, size_t max, char **ret, size_t *ret_len,
+int store_read(struct store *s, const char *id, const char *name, char **ret, size_t *ret_len,
 	       struct error *err)
 {
 	char path[STORE_IMAGE_PATH];
@@ -110,7 +111,7 @@ int store_read(struct store *s, const char *id, const char *name, size_t max, ch
 	if (!store_is_id(id))
 		return no_id(id, err);
 	store_image_path(path, id, name);
-	r = file_read(s->fd, path, max, ret, ret_len);
+	r = file_read(s->fd, path, STORE_FILE_BYTES, ret, ret_len);
 	if (r == -ENOENT) {
 		*ret = NULL;
 		return 0;
@@ -123,7 +124,7 @@ int store_manifest(struct store *s, const char *id, char **ret, size_t *ret_len,
 	_free_ char *text = NULL;
 	int r;
 
-	r = store_read(s, id, "manifest", LIMIT_MANIFEST_BYTES, &text, ret_len, err);
+	r = store_read(s, id, "manifest", &text, ret_len, err);
 	if (r < 0)
 		return r;
 	if (!text)

@@ -38,13 +38,13 @@ void store_volume_name(char dst[160], const char *id);
 
 struct store_info {
 	char id[STORE_ID_TEXT];
-	char *name;	       /* image name from the manifest */
-	char *labels;	       /* "version=1.2,os=linux,arch=amd64", in the manifest's order, values
+	char *name;            /* image name from the manifest */
+	char *labels;          /* "version=1.2,os=linux,arch=amd64", in the manifest's order, values
 				* as store_label_value() writes them */
 	int64_t imported_ns;   /* CLOCK_REALTIME, of the last import */
-	uint64_t size;	       /* bytes of all regular files of the tree */
+	uint64_t size;         /* bytes of all regular files of the tree */
 	uint64_t archive_size; /* bytes of the archive as it came */
-	char *source;	       /* where it came from, as the user wrote it */
+	char *source;          /* where it came from, as the user wrote it */
 };
 void store_info_deinit(struct store_info *info);
 
@@ -64,7 +64,10 @@ struct store_staged {
 	char name[40];
 	int fd; /* the staging directory, locked; -1: nothing */
 };
-#define STORE_STAGED_NONE { .fd = -1 }
+#define STORE_STAGED_NONE \
+	{                 \
+		.fd = -1  \
+	}
 int store_stage(struct store *s, struct store_staged *ret, struct error *err) _must_check_;
 /* Writes manifest and info beside it, syncs, renames to images/ID, replaces the name file.
  * STORE_EXISTS (1): the store had it; it becomes the newest of its name, the staged one is
@@ -76,7 +79,8 @@ void store_discard(struct store *s, struct store_staged *staged);
 
 /* By ID or unambiguous prefix ("sha512-" optional, 12 hexadecimal digits or more; anything else is
  * missing). 0, STORE_MISSING, STORE_AMBIGUOUS (err lists the candidates). */
-int store_find_id(struct store *s, const char *prefix, char ret[STORE_ID_TEXT], struct error *err) _must_check_;
+int store_find_id(struct store *s, const char *prefix, char ret[STORE_ID_TEXT], struct error *err)
+	_must_check_;
 
 /* By name and labels: the newest import whose labels agree with every wanted one ("version" too).
  * labels is "k=v,k=v" or "", made with store_label_add(). "k?=v" (a name that ends in "?") is
@@ -84,18 +88,22 @@ int store_find_id(struct store *s, const char *prefix, char ret[STORE_ID_TEXT], 
 int store_find_name(struct store *s, const char *name, const char *labels, char ret[STORE_ID_TEXT],
 		    struct error *err) _must_check_;
 
-int store_manifest(struct store *s, const char *id, char **ret, size_t *ret_len, struct error *err) _must_check_;
-int store_info(struct store *s, const char *id, struct store_info *ret, struct error *err) _must_check_;
+int store_manifest(struct store *s, const char *id, char **ret, size_t *ret_len, struct error *err)
+	_must_check_;
+int store_info(struct store *s, const char *id, struct store_info *ret, struct error *err)
+	_must_check_;
 int store_open_archive(struct store *s, const char *id, struct error *err) _must_check_; /* fd */
 
 /* One of the small files that the importer staged. *ret is NULL when there is none of that name. */
-int store_read(struct store *s, const char *id, const char *name, size_t max, char **ret, size_t *ret_len,
+enum { STORE_FILE_BYTES = 32 << 20 };
+int store_read(struct store *s, const char *id, const char *name, char **ret, size_t *ret_len,
 	       struct error *err) _must_check_;
 
 /* Calls fn for every image, newest first. One whose info cannot be read comes last, with an ID and
  * empty strings, so that it can be seen and removed. A value of fn other than 0 ends the walk and is
  * returned. */
-int store_each(struct store *s, int (*fn)(const struct store_info *info, void *arg), void *arg, struct error *err) _must_check_;
+int store_each(struct store *s, int (*fn)(const struct store_info *info, void *arg), void *arg,
+	       struct error *err) _must_check_;
 
 /* Removes an image (not its volume: the caller drops it first). Works on a full disk. STORE_MISSING. */
 int store_remove(struct store *s, const char *id, struct error *err) _must_check_;
@@ -107,5 +115,5 @@ static inline void store_closep(struct store **s)
 {
 	store_close(*s);
 }
-#define _store_ _cleanup_(store_closep)
+#define _store_      _cleanup_(store_closep)
 #define _store_info_ _cleanup_(store_info_deinit)

@@ -8,6 +8,7 @@ the mount is nowhere else, so that the kernel takes both away whatever becomes o
 """
 
 import ctypes
+import errno
 import json
 import os
 import re
@@ -33,8 +34,7 @@ class Failure(Exception):
 
 def call(function, *arguments):
     if getattr(libc, function)(*arguments) < 0:
-        error = ctypes.get_errno()
-        raise Failure(f"{function}: {os.strerror(error)}")
+        raise Failure(f"{function}: {os.strerror(ctypes.get_errno())}")
 
 
 def run(*argv, **options):
@@ -46,13 +46,18 @@ def run(*argv, **options):
     return result.stdout
 
 
+def set_signals(action):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, action)
+
+
 def main(function):
     """Calls function; its failures become one line, a signal its clean end."""
     def end(number, _):
+        set_signals(signal.SIG_IGN)  # a second one must not end the cleaning up
         sys.exit(128 + number)
 
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, end)
+    set_signals(end)
     if os.geteuid() != 0:
         sys.exit(f"{sys.argv[0]}: needs root")
     try:
@@ -91,6 +96,7 @@ class Workplace:
 
 
 def find_program(builddir, name):
+    """The program name, wherever it lies in the build directory."""
     for directory, _, files in os.walk(builddir):
         if name in files and os.access(os.path.join(directory, name), os.X_OK):
             return os.path.join(directory, name)
@@ -142,12 +148,12 @@ class Carob:
         return os.path.join(directory, names[0])
 
 
-def make_rootfs(place, true):
+def make_rootfs(place, builddir):
     """The smallest tree that can be looked around in: true and busybox, both static."""
     rootfs = place / "rootfs"
     for name in ("bin", "dev", "proc", "sys", "etc", "tmp"):
         os.makedirs(os.path.join(rootfs, name))
-    shutil.copy(true, os.path.join(rootfs, "bin/true"))
+    shutil.copy(find_program(builddir, "bench-true"), os.path.join(rootfs, "bin/true"))
     busybox = shutil.which("busybox")
     if not busybox:
         raise Failure("busybox is missing: apt-get install busybox-static")
@@ -173,16 +179,38 @@ def hierarchies():
 
 
 def remove_groups(name):
-    """Removes the empty groups name/* and name from every hierarchy, also from those that only others
-    use (cpuset, systemd's)."""
+    """Removes the groups name/* and name from every hierarchy, also from those that only others use
+    (cpuset, systemd's), and ends what an interrupted benchmark has left in them."""
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         tops = [os.path.join(line.split()[4], name) for line in file if " - cgroup" in line]
     for top in tops:
         for path, _, _ in os.walk(top, topdown=False):
-            try:
-                os.rmdir(path)
-            except OSError as error:
+            remove_group(path)
+
+
+def remove_group(path):
+    for _ in range(50):
+        try:
+            os.rmdir(path)
+            return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY:
                 raise Failure(f"cgroup {path} is left: {error.strerror}") from error
+        with open(os.path.join(path, "cgroup.procs"), encoding="utf-8") as file:
+            for pid in map(int, file):
+                if pid:
+                    kill(pid)
+        time.sleep(0.1)
+    raise Failure(f"cgroup {path} is left: somebody is in it")
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 class Runner:
@@ -210,8 +238,7 @@ class Runner:
         os.waitpid(self.pid, 0)
 
     def serve(self, requests, replies, hidden):
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
+        set_signals(signal.SIG_DFL)
         call("unshare", CLONE_NEWNS)
         for path in hidden:
             call("umount2", path.encode(), MNT_DETACH)

@@ -27,7 +27,7 @@ static bool match_line(const char *line, const char *end, const char *name, uint
 {
 	size_t name_len, password_len, number_len = 0;
 	_free_ char *first = cut_field(&line, end, &name_len);
-	_free_ char *second = cut_field(&line, end, &password_len);
+	_free_ _unused_ char *second = cut_field(&line, end, &password_len);
 	_free_ char *third = cut_field(&line, end, &number_len);
 	uint64_t value;
 

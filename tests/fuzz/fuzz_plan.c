@@ -1,6 +1,7 @@
 /*
- * Any bytes as a launch plan. What decode accepts is sound to the last string, and is the same after
- * another encode and decode. As few inputs have the right beginning, each is also tried with it.
+ * Any bytes as a launch plan. What decode accepts is sound to the last string, and is the same
+ * after another encode and decode. As few inputs have the right beginning, each is also tried
+ * with it.
  */
 #include <assert.h>
 #include <linux/filter.h>

@@ -9,7 +9,7 @@ image=example.com/debian
 # The main archive of this machine's own apt sources: "URI SUITE" of its release.
 mirror() {
 	apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(COMPONENT) $(LABEL)' 'Created-By: Packages' |
-		awk -v codename="$(. /etc/os-release && echo "$VERSION_CODENAME")" '$2 == codename && $3 == "main" && $4 == "Debian" { print $1, $2; exit }'
+		awk -v codename="$(. /etc/os-release && echo "$VERSION_CODENAME")" '$2 == codename && $3 == "main" && $4 == "Debian" { sub("/$", "", $1); print $1, $2; exit }'
 }
 
 debian_rootfs() {

@@ -205,7 +205,7 @@ teardown() { end_all; }
 	start_pod busy $box /bin/sleep 1000
 	carob run --name over $box /bin/true
 	run -5 --separate-stderr carob rm busy over
-	[[ "$stderr" == *busy*running* ]]
+	[[ "$stderr" == *"$uuid"*running* ]]
 	run -3 carob status over
 	run -0 carob status busy
 	run -0 carob rm -f busy nosuch

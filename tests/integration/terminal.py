@@ -81,10 +81,11 @@ class Player:
         self.finish(os.waitstatus_to_exitcode(self.status) % 256)
 
     def finish(self, code, complaint=None):
-        sys.stdout.write(self.seen.decode(errors="replace").replace("\r\n", "\n"))
+        text = self.seen.decode(errors="replace").replace("\r\n", "\n")
+        sys.stdout.write(text if not text or text.endswith("\n") else text + "\n")
         if complaint:
             os.kill(self.pid, signal.SIGKILL)
-            print("\nterminal.py:", complaint)
+            print("terminal.py:", complaint)
         # the size is not among the settings
         print("restored" if termios.tcgetattr(self.slave) == self.before else "changed")
         sys.exit(code)

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -10,10 +11,12 @@
 #include "initd/pod/podinit.h"
 #include "stage3/launch.h"
 
-const char *harness_stage3, *harness_podinit;
+static const char *stage3, *pod_init; /* the programs under test */
 
-static const char *const applets[] = { "cat", "echo", "grep", "hostname", "id",   "ls",	  "ps",	  "pwd",  "readlink", "sh",
-				       "sleep", "stat", "stty", "tail",	    "test", "touch", "true", "tty", "wc" };
+static const char *const applets[] = { "cat",   "echo", "grep", "hostname", "id",
+				       "ls",    "ps",   "pwd",  "readlink", "sh",
+				       "sleep", "stat", "stty", "tail",     "test",
+				       "touch", "true", "tty",  "wc" };
 
 #define OK(call) assert_int_equal((call), 0)
 
@@ -33,7 +36,9 @@ void rootfs_put(const struct rootfs *r, const char *name, const char *text, mode
 
 void rootfs_make(struct rootfs *r)
 {
-	static const char *const directories[] = { "bin", "dev", "etc", "proc", "sys", "tmp", "home" };
+	static const char *const directories[] = {
+		"bin", "dev", "etc", "proc", "sys", "tmp", "home"
+	};
 	int busybox, copy;
 	struct stat st;
 
@@ -49,7 +54,7 @@ void rootfs_make(struct rootfs *r)
 	OK(fstat(busybox, &st));
 	copy = openat(r->fd, "bin/busybox", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
 	assert_true(copy >= 0);
-	assert_int_equal(copy_file_range(busybox, NULL, copy, NULL, (size_t)st.st_size, 0), st.st_size);
+	assert_int_equal(sendfile(copy, busybox, NULL, (size_t)st.st_size), st.st_size);
 	OK(fchmod(copy, 0755));
 	close(copy);
 	close(busybox);
@@ -59,7 +64,8 @@ void rootfs_make(struct rootfs *r)
 		snprintf(name, sizeof(name), "bin/%s", applets[i]);
 		OK(symlinkat("busybox", r->fd, name));
 	}
-	rootfs_put(r, "etc/passwd", "root:x:0:0::/root:/bin/sh\nweb:x:1000:1001::/:\n4:x:44:44::/:\n", 0644);
+	rootfs_put(r, "etc/passwd",
+		   "root:x:0:0::/root:/bin/sh\nweb:x:1000:1001::/:\n4:x:44:44::/:\n", 0644);
 	rootfs_put(r, "etc/group", "root:x:0:\nstaff:x:50:web\n", 0644);
 }
 
@@ -108,15 +114,18 @@ void pod_start(struct pod *p)
 {
 	static const char *const argv[] = { "carob-pod-init", NULL }, *const envp[] = { NULL };
 	struct process_spec spec = {
-		.exe_fd = open_program(harness_podinit),
+		.exe_fd = open_program(pod_init),
 		.argv = argv,
 		.envp = envp,
-		.clone_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWNS,
+		.clone_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
+			       CLONE_NEWNS,
 		.cgroup_fd = -1,
 		.stdio = { -1, -1, -1 },
 		.new_session = true,
 	};
-	struct podinit_config config = { .magic = PLAN_MAGIC, .shm_kib = 1024, .hostname = "carob-test" };
+	struct podinit_config config = { .magic = PLAN_MAGIC,
+					 .shm_kib = 1024,
+					 .hostname = "carob-test" };
 	int sock, pipe_fds[2], report_fd, fds[2];
 	struct plan_report *report = make_report(&report_fd);
 	char ready = 0;
@@ -171,9 +180,11 @@ static struct plan_mount *add_mount(struct trial *t)
 
 void trial_mount(struct trial *t, int fd, const char *target, uint32_t flags)
 {
-	*add_mount(t) = (struct plan_mount){
-		.source = PLAN_SOURCE_FD, .fd = trial_add_fd(t, fd), .fstype = "", .target = target, .flags = flags
-	};
+	*add_mount(t) = (struct plan_mount){ .source = PLAN_SOURCE_FD,
+					     .fd = trial_add_fd(t, fd),
+					     .fstype = "",
+					     .target = target,
+					     .flags = flags };
 }
 
 static void add_system_mounts(struct trial *t)
@@ -184,9 +195,15 @@ static void add_system_mounts(struct trial *t)
 		const char *options[6];
 	} table[] = {
 		{ "proc", "/proc", MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC, { 0 } },
-		{ "sysfs", "/sys", MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC | MOUNT_READONLY, { 0 } },
+		{ "sysfs",
+		  "/sys",
+		  MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC | MOUNT_READONLY,
+		  { 0 } },
 		{ "tmpfs", "/dev", MOUNT_NOSUID | MOUNT_NOEXEC, { "mode", "755", "size", "64m" } },
-		{ "devpts", "/dev/pts", MOUNT_NOSUID | MOUNT_NOEXEC, { "ptmxmode", "0666", "mode", "0620", "gid", "5" } },
+		{ "devpts",
+		  "/dev/pts",
+		  MOUNT_NOSUID | MOUNT_NOEXEC,
+		  { "ptmxmode", "0666", "mode", "0620", "gid", "5" } },
 		{ "mqueue", "/dev/mqueue", MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC, { 0 } },
 	};
 
@@ -242,15 +259,20 @@ static void join(struct trial *t, int fd, uint32_t flags)
 void trial_init(struct trial *t, const struct pod *p, const struct rootfs *r, const char *script)
 {
 	static const struct plan_device devices[] = {
-		{ "null", 0666, 1, 3, 0, 0 },	{ "zero", 0666, 1, 5, 0, 0 }, { "full", 0666, 1, 7, 0, 0 },
-		{ "random", 0666, 1, 8, 0, 0 }, { "urandom", 0666, 1, 9, 0, 0 }, { "tty", 0666, 5, 0, 0, 5 },
+		{ "null", 0666, 1, 3, 0, 0 },    { "zero", 0666, 1, 5, 0, 0 },
+		{ "full", 0666, 1, 7, 0, 0 },    { "random", 0666, 1, 8, 0, 0 },
+		{ "urandom", 0666, 1, 9, 0, 0 }, { "tty", 0666, 5, 0, 0, 5 },
 		{ "console", 0620, 1, 3, 0, 5 },
 	};
-	static const struct plan_link links[] = { { "ptmx", "pts/ptmx" }, { "fd", "/proc/self/fd" } };
-	static const char *const masks[] = { "/proc/kcore", "/proc/acpi",      "/proc/keys",	"/proc/timer_list",
-					     "/proc/scsi",  "/proc/no-such",   "/sys/firmware", "/sys/kernel/debug",
+	static const struct plan_link links[] = { { "ptmx", "pts/ptmx" },
+						  { "fd", "/proc/self/fd" } };
+	static const char *const masks[] = { "/proc/kcore",       "/proc/acpi",
+					     "/proc/keys",        "/proc/timer_list",
+					     "/proc/scsi",        "/proc/no-such",
+					     "/sys/firmware",     "/sys/kernel/debug",
 					     "/proc/fs/nfsd/gone" };
-	static const char *const readonly[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger" };
+	static const char *const readonly[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
+						"/proc/sysrq-trigger" };
 	int root = checked(mount_clone(r->fd, "", false));
 
 	init_process(t, script);
@@ -332,7 +354,9 @@ static void read_output(int fd, struct outcome *o)
 void trial_start(struct trial *t, struct outcome *o)
 {
 	static const char *const argv[] = { "carob-stage3", NULL }, *const envp[] = { NULL };
-	struct process_spec spec = { .exe_fd = open_program(harness_stage3), .argv = argv, .envp = envp, .cgroup_fd = -1 };
+	struct process_spec spec = {
+		.exe_fd = open_program(stage3), .argv = argv, .envp = envp, .cgroup_fd = -1
+	};
 	int sock, report_fd, out[2];
 	struct plan_report *report = make_report(&report_fd);
 
@@ -381,32 +405,75 @@ void outcome_deinit(struct outcome *o)
 static void assert_launched(const struct outcome *o)
 {
 	if (o->report.step != PLAN_STEP_EXEC || o->report.error)
-		fail_msg("step %s[%u]: %s", plan_step_name(o->report.step), o->report.index, strerror(o->report.error));
+		fail_msg("step %s[%u]: %s", plan_step_name(o->report.step), o->report.index,
+			 strerror(o->report.error));
 }
 
-void expect_output(const struct pod *p, const struct rootfs *r, const char *script, const char *output)
+void trial_expect(struct trial *t, const char *output)
 {
 	struct outcome o;
-	struct trial t;
 
-	trial_init(&t, p, r, script);
-	trial_run(&t, &o);
+	trial_run(t, &o);
 	assert_launched(&o);
 	assert_string_equal(o.output, output);
 	outcome_deinit(&o);
-	trial_deinit(&t);
+	trial_deinit(t);
 }
 
-void expect_refusal(struct trial *t, enum plan_step step, uint32_t index, int error)
+void trial_expect_refusal(struct trial *t, enum plan_step step, uint32_t index, int error)
 {
 	struct outcome o;
 
 	trial_run(t, &o);
 	if (o.report.step != step || o.report.index != index || o.report.error != error)
-		fail_msg("%s[%u] %s instead of %s[%u] %s", plan_step_name(o.report.step), o.report.index,
-			 strerror(o.report.error), plan_step_name(step), index, strerror(error));
+		fail_msg("%s[%u] %s instead of %s[%u] %s", plan_step_name(o.report.step),
+			 o.report.index, strerror(o.report.error), plan_step_name(step), index,
+			 strerror(error));
 	assert_string_equal(o.output, "");
 	assert_in_range(o.status, 125, 127);
 	outcome_deinit(&o);
 	trial_deinit(t);
+}
+
+int fixture_setup(void **state)
+{
+	static struct fixture f;
+
+	rootfs_make(&f.rootfs);
+	pod_start(&f.pod);
+	*state = &f;
+	return 0;
+}
+
+int fixture_teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	pod_end(&f->pod);
+	rootfs_remove(&f->rootfs);
+	return 0;
+}
+
+void fixture_app(void **state, struct trial *t, const char *script)
+{
+	struct fixture *f = *state;
+
+	trial_init(t, &f->pod, &f->rootfs, script);
+}
+
+void fixture_expect(void **state, const char *script, const char *output)
+{
+	struct trial t;
+
+	fixture_app(state, &t, script);
+	trial_expect(&t, output);
+}
+
+int harness_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n)
+{
+	if (argc != 3)
+		return 2;
+	stage3 = argv[1];
+	pod_init = argv[2];
+	return _cmocka_run_group_tests("launch", tests, n, NULL, NULL);
 }

@@ -11,9 +11,6 @@
 #include "kernel/kernel.h"
 #include "plan/plan.h"
 
-/* The programs under test; main() sets them. */
-extern const char *harness_stage3, *harness_podinit;
-
 /* A directory below /tmp with busybox and its names in /bin, removed again at the end. */
 struct rootfs {
 	char path[64];
@@ -22,10 +19,11 @@ struct rootfs {
 
 void rootfs_make(struct rootfs *r);
 void rootfs_remove(struct rootfs *r);
-void rootfs_put(const struct rootfs *r, const char *name, const char *text, mode_t mode); /* one file */
+void rootfs_put(const struct rootfs *r, const char *name, const char *text,
+		mode_t mode); /* one file */
 
 struct pod {
-	int init;     /* pidfd */
+	int init; /* pidfd */
 	pid_t pid;
 	int lifeline; /* write end; -1: cut */
 };
@@ -56,10 +54,10 @@ void trial_deinit(struct trial *t);
 
 struct outcome {
 	struct plan_report report;
-	int status;	    /* as process_wait() has it */
-	char output[16384]; /* of the app: stdout and stderr together, terminated */
+	int status;              /* as process_wait() has it */
+	char output[16384];      /* of the app: stdout and stderr together, terminated */
 	int namespace, terminal; /* descriptors that came back, or -1 */
-	int pidfd, pipe;    /* until the end */
+	int pidfd, pipe;         /* until the end */
 };
 
 /* Launches; returns when the program was executed, or was not. */
@@ -69,7 +67,27 @@ void trial_finish(struct outcome *o);
 void trial_run(struct trial *t, struct outcome *o); /* both */
 void outcome_deinit(struct outcome *o);
 
+/* The output of the trial, which has to come to its exec. Ends the trial. */
+void trial_expect(struct trial *t, const char *output);
+/* The launch fails in that step with that errno, and the app never runs. Ends the trial. */
+void trial_expect_refusal(struct trial *t, enum plan_step step, uint32_t index, int error);
+
+/* What each test has: a pod and a root file system. */
+struct fixture {
+	struct pod pod;
+	struct rootfs rootfs;
+};
+
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
+void fixture_app(void **state, struct trial *t, const char *script); /* trial_init() */
 /* Runs the script in an ordinary app and compares its output. */
-void expect_output(const struct pod *p, const struct rootfs *r, const char *script, const char *output);
-/* The launch fails in that step with that errno, and the app never runs. */
-void expect_refusal(struct trial *t, enum plan_step step, uint32_t index, int error);
+void fixture_expect(void **state, const char *script, const char *output);
+
+/* A script that tells who it is and what it may. */
+#define STATUS "grep -E '^(Cap|NoNewPrivs|Seccomp:|Groups|Uid|Gid)' /proc/self/status"
+
+#define LAUNCH_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+/* The arguments are carob-stage3 and carob-pod-init, the programs under test. */
+int harness_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n);

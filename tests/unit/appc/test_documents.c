@@ -345,36 +345,50 @@ static void test_nesting(void **state _unused_)
 	check_document(strdup(b.data), "");
 }
 
-/* A pod whose app has an exec of n arguments of len bytes each. */
-static int check_exec(size_t n, size_t len)
+/* Can a pod run whose app has this member with n times this entry? The fault is at its path. */
+static int check_runnable(const char *member, const char *entry, size_t n)
 {
-	_free_ char *argument = malloc(len + 3);
+	_free_ char *head = str_printf(POD ",\"apps\":[{\"name\":\"a\",\"image\":{\"id\":\"" ID
+					   "\"},\"app\":{\"user\":\"0\",\"group\":\"0\",%s[",
+				       member);
 	_free_ char *text = NULL;
 	_appc_pod_ struct appc_pod *pod = NULL;
 	_appc_faults_ struct appc_faults faults = APPC_FAULTS_INIT;
 	int r;
 
-	assert_non_null(argument);
-	memset(argument, 'x', len + 2);
-	argument[0] = argument[len + 1] = '"';
-	argument[len + 2] = '\0';
-	text = repeat(POD ",\"apps\":[{\"name\":\"a\",\"image\":{\"id\":\"" ID
-			  "\"},\"app\":{\"user\":\"0\","
-			  "\"group\":\"0\",\"exec\":[",
-		      argument, n, "]}}]}");
+	assert_non_null(head);
+	text = repeat(head, entry, n, "]}}]}");
 	assert_int_equal(appc_pod_read(&pod, text, strlen(text), &faults), 0);
 	r = appc_pod_check_runnable(pod, &faults);
+	assert_int_equal(faults.n, r < 0);
 	if (r < 0)
-		assert_string_equal(faults.list[0].path, "apps[0].app.exec");
+		assert_non_null(strstr(member, strrchr(faults.list[0].path, '.') + 1));
 	return r;
 }
 
 static void test_arguments(void **state _unused_)
 {
-	assert_int_equal(check_exec(LIMIT_ARGS, 1), 0);
-	assert_int_equal(check_exec(LIMIT_ARGS + 1, 1), -EBADMSG);
-	assert_int_equal(check_exec(1024, 1023), 0);
-	assert_int_equal(check_exec(1024, 1024), -EBADMSG);
+	char argument[1024 + 3];
+
+	assert_int_equal(check_runnable("\"exec\":", "\"a\"", LIMIT_ARGS), 0);
+	assert_int_equal(check_runnable("\"exec\":", "\"a\"", LIMIT_ARGS + 1), -EBADMSG);
+	memset(argument, 'x', sizeof(argument));
+	argument[0] = argument[1024] = '"';
+	argument[1025] = '\0';
+	assert_int_equal(check_runnable("\"exec\":", argument, 1024), 0);
+	argument[1024] = 'x';
+	argument[1025] = '"';
+	argument[1026] = '\0';
+	assert_int_equal(check_runnable("\"exec\":", argument, 1024), -EBADMSG);
+}
+
+static void test_environment(void **state _unused_)
+{
+	const char *member = "\"exec\":[\"/a\"],\"environment\":";
+	const char *entry = "{\"name\":\"A#\",\"value\":\"\"}";
+
+	assert_int_equal(check_runnable(member, entry, LIMIT_ARGS), 0);
+	assert_int_equal(check_runnable(member, entry, LIMIT_ARGS + 1), -EBADMSG);
 }
 
 int main(int argc, char **argv)
@@ -395,6 +409,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_a_manifest_that_is_too_long),
 		cmocka_unit_test(test_nesting),
 		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_environment),
 	};
 
 	if (argc != 2) {

@@ -37,6 +37,8 @@ void *__real_reallocarray(void *p, size_t n, size_t size);
 void *__wrap_reallocarray(void *p, size_t n, size_t size);
 char *__real_strdup(const char *s);
 char *__wrap_strdup(const char *s);
+int __real_vasprintf(char **ret, const char *fmt, va_list ap);
+int __wrap_vasprintf(char **ret, const char *fmt, va_list ap);
 
 void *__wrap_malloc(size_t size)
 {
@@ -61,6 +63,11 @@ void *__wrap_reallocarray(void *p, size_t n, size_t size)
 char *__wrap_strdup(const char *s)
 {
 	return fails() ? NULL : __real_strdup(s);
+}
+
+int __wrap_vasprintf(char **ret, const char *fmt, va_list ap)
+{
+	return fails() ? -1 : __real_vasprintf(ret, fmt, ap);
 }
 
 static void *allocate_for_json(size_t size)

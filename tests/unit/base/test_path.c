@@ -73,6 +73,7 @@ static void walks_stay_below_their_root(void **state)
 		assert_int_equal(walk(root, cases[i].path, PATH_IN_ROOT), cases[i].in_root);
 		assert_int_equal(walk(root, cases[i].path, PATH_BENEATH), cases[i].beneath);
 		assert_int_equal(walk(root, cases[i].path, PATH_NO_LINKS), cases[i].no_links);
+		assert_int_equal(walk(root, cases[i].path, PATH_NO_MOUNTS), cases[i].no_links);
 	}
 }
 
@@ -87,6 +88,17 @@ static void magic_links_are_never_followed(void **state)
 	assert_int_equal(walk(proc, name, PATH_IN_ROOT), -ELOOP);
 	assert_int_equal(walk(proc, name, PATH_BENEATH), -ELOOP);
 	assert_int_equal(walk(proc, name, PATH_NO_LINKS), -ELOOP);
+}
+
+/* /proc is a mount wherever tests run. */
+static void a_walk_can_stay_on_its_mount(void **state _unused_)
+{
+	_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(root >= 0);
+	assert_int_equal(walk(root, "proc", PATH_NO_LINKS), 0);
+	assert_int_equal(walk(root, "proc", PATH_NO_MOUNTS), -EXDEV);
+	assert_int_equal(walk(root, "etc/..", PATH_NO_MOUNTS), 0);
 }
 
 static void opens_to_create(void **state)
@@ -232,6 +244,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		scratch_test(walks_stay_below_their_root),
 		scratch_test(magic_links_are_never_followed),
+		cmocka_unit_test(a_walk_can_stay_on_its_mount),
 		scratch_test(opens_to_create),
 		scratch_test(makes_directories),
 		scratch_test(directories_are_not_made_elsewhere),

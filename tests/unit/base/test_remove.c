@@ -94,6 +94,14 @@ static void only_one_component_is_taken(void **state)
 	scratch_expect(s->fd, "a/b", "alive");
 }
 
+/* /proc is a mount, and lets nobody remove anything should this ever fail. */
+static void another_mount_is_left_alone(void **state _unused_)
+{
+	_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	assert_int_equal(path_remove_tree(root, "proc"), -EBUSY);
+}
+
 enum { DEEP = 5000 };
 
 static void depth_costs_nothing(void **state)
@@ -201,6 +209,7 @@ int main(void)
 		scratch_test(removes_every_kind),
 		scratch_test(links_are_not_followed),
 		scratch_test(only_one_component_is_taken),
+		cmocka_unit_test(another_mount_is_left_alone),
 		scratch_test(depth_costs_nothing),
 		scratch_test(wide_is_fine_too),
 		scratch_test(a_race_does_not_lead_out),

@@ -29,9 +29,12 @@ static void names(void **state)
 /* The specification's list, by name. */
 static void default_set(void **state)
 {
-	static const char *const list[] = { "CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER",
-					    "CAP_KILL", "CAP_MKNOD", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE", "CAP_SETUID",
-					    "CAP_SETGID", "CAP_SETPCAP", "CAP_SETFCAP", "CAP_SYS_CHROOT" };
+	static const char *const list[] = {
+		"CAP_AUDIT_WRITE",      "CAP_CHOWN",     "CAP_DAC_OVERRIDE", "CAP_FSETID",
+		"CAP_FOWNER",           "CAP_KILL",      "CAP_MKNOD",        "CAP_NET_RAW",
+		"CAP_NET_BIND_SERVICE", "CAP_SETUID",    "CAP_SETGID",       "CAP_SETPCAP",
+		"CAP_SETFCAP",          "CAP_SYS_CHROOT"
+	};
 	uint64_t set = 0;
 
 	(void)state;
@@ -74,7 +77,7 @@ static void give_up(void **state)
 	assert_int_equal(status("\nCapEff:\t"), 0);
 	assert_int_equal(status("\nCapInh:\t"), 0);
 	assert_int_equal(caps_set(CAP_BIT(0)), -EPERM);
-	assert_int_equal(caps_bound(~0ULL), 0); /* nothing to drop */
+	assert_int_equal(caps_bound(~0ULL), 0);  /* nothing to drop */
 	assert_int_equal(caps_bound(0), -EPERM); /* needs CAP_SETPCAP */
 }
 

@@ -1,4 +1,5 @@
-/* Control groups on hosts of paper: canned mountinfo, and directories that stand for hierarchies. */
+/* Control groups on hosts of paper: canned mountinfo, and directories that stand for
+ * hierarchies. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +32,8 @@ static const char hybrid_host[] =
 	"33 31 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
 	"34 31 0:31 / /sys/fs/cgroup/odd\\040name rw - cgroup cgroup rw,pids\n";
 
-static const char v2_host[] = "26 22 0:23 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate";
+static const char v2_host[] =
+	"26 22 0:23 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate";
 
 static char scratch[64];
 static int rootfd = -1;
@@ -61,7 +63,7 @@ static bool is_dir(const char *name)
 static int setup(void **state)
 {
 	static const char *const directories[] = {
-		"sys/fs/cgroup/cpu,cpuacct", "sys/fs/cgroup/memory",	"sys/fs/cgroup/freezer",
+		"sys/fs/cgroup/cpu,cpuacct", "sys/fs/cgroup/memory",   "sys/fs/cgroup/freezer",
 		"sys/fs/cgroup/unified",     "sys/fs/cgroup/odd name",
 	};
 
@@ -170,7 +172,8 @@ static void hierarchy_that_cannot_be_opened_is_an_error(void **state)
 	struct error err = { 0 };
 
 	(void)state;
-	assert_int_equal(cgroup_host_parse(&h, "1 2 0:3 / /nowhere rw - cgroup cgroup rw,memory\n", rootfd, &err),
+	assert_int_equal(cgroup_host_parse(&h, "1 2 0:3 / /nowhere rw - cgroup cgroup rw,memory\n",
+					   rootfd, &err),
 			 -ENOENT);
 	assert_non_null(strstr(err.text, "/nowhere"));
 	assert_int_equal(h.n, 77);
@@ -204,7 +207,8 @@ static void group_is_made_everywhere_or_nowhere(void **state)
 
 static void odd_paths_are_refused(void **state)
 {
-	static const char *const bad[] = { "", "/", "/a", "a/", "a//b", ".", "..", "a/..", "../a", "a/./b" };
+	static const char *const bad[] = { "",  "/",  "/a",   "a/",   "a//b",
+					   ".", "..", "a/..", "../a", "a/./b" };
 	_cleanup_(cgroup_host_close) struct cgroup_host h = parse(v1_host);
 	struct error err = { 0 };
 	struct cgroup g = { 0 };
@@ -224,7 +228,10 @@ static void odd_paths_are_refused(void **state)
 static void v1_limits_are_written(void **state)
 {
 	const struct cgroup_limits limits = {
-		.memory_max = 64 << 20, .memory_low = 32 << 20, .cpu_milli = 1500, .cpu_weight = 50,
+		.memory_max = 64 << 20,
+		.memory_low = 32 << 20,
+		.cpu_milli = 1500,
+		.cpu_weight = 50,
 	};
 	_cleanup_(cgroup_host_close) struct cgroup_host h = parse(v1_host);
 	struct error err = { 0 };
@@ -244,7 +251,10 @@ static void v1_limits_are_written(void **state)
 	assert_file("sys/fs/cgroup/cpu,cpuacct/g/cpu.cfs_quota_us", "150000");
 	assert_file("sys/fs/cgroup/cpu,cpuacct/g/cpu.shares", "512");
 	put("sys/fs/cgroup/cpu,cpuacct/g/cpu.cfs_quota_us", "");
-	assert_int_equal(cgroup_limit(&g, &(struct cgroup_limits){ .cpu_milli = 3, .cpu_weight = 10000 }, &err), 0);
+	assert_int_equal(
+		cgroup_limit(&g, &(struct cgroup_limits){ .cpu_milli = 3, .cpu_weight = 10000 },
+			     &err),
+		0);
 	assert_file("sys/fs/cgroup/cpu,cpuacct/g/cpu.cfs_period_us", "1000000");
 	assert_file("sys/fs/cgroup/cpu,cpuacct/g/cpu.cfs_quota_us", "3000");
 	assert_file("sys/fs/cgroup/cpu,cpuacct/g/cpu.shares", "102400");
@@ -253,7 +263,11 @@ static void v1_limits_are_written(void **state)
 static void v2_limits_are_written(void **state)
 {
 	const struct cgroup_limits limits = {
-		.memory_max = 1 << 20, .memory_low = 1 << 19, .cpu_milli = 250, .cpu_weight = 10000, .pids_max = 7,
+		.memory_max = 1 << 20,
+		.memory_low = 1 << 19,
+		.cpu_milli = 250,
+		.cpu_weight = 10000,
+		.pids_max = 7,
 	};
 	_cleanup_(cgroup_host_close) struct cgroup_host h = parse(v2_host);
 	struct error err = { 0 };
@@ -262,7 +276,8 @@ static void v2_limits_are_written(void **state)
 	(void)state;
 	put("sys/fs/cgroup/cgroup.subtree_control", "");
 	assert_int_equal(cgroup_create(&g, &h, "carob/g", true, &err), 0);
-	/* "+cpu", "+memory", "+pids" and "+io" in four writes, which the kernel would have understood */
+	/* "+cpu", "+memory", "+pids" and "+io" in four writes, which the kernel would have
+	 * understood */
 	assert_file("sys/fs/cgroup/cgroup.subtree_control", "+iodsry");
 	put("sys/fs/cgroup/carob/g/memory.max", "");
 	put("sys/fs/cgroup/carob/g/memory.low", "");
@@ -288,17 +303,21 @@ static void limits_that_nothing_enforces_are_refused(void **state)
 
 	(void)state;
 	assert_int_equal(cgroup_create(&g, &h, "g", false, &err), 0);
-	assert_int_equal(cgroup_limit(&g, &(struct cgroup_limits){ .cpu_milli = 100 }, &err), -EOPNOTSUPP);
+	assert_int_equal(cgroup_limit(&g, &(struct cgroup_limits){ .cpu_milli = 100 }, &err),
+			 -EOPNOTSUPP);
 	assert_non_null(strstr(err.text, "the cpu limit"));
 	assert_non_null(strstr(err.text, "'cpu'"));
 	/* the controller is there, its file is not */
-	assert_int_equal(cgroup_limit(&g, &(struct cgroup_limits){ .memory_max = 1 << 20 }, &err), -EOPNOTSUPP);
+	assert_int_equal(cgroup_limit(&g, &(struct cgroup_limits){ .memory_max = 1 << 20 }, &err),
+			 -EOPNOTSUPP);
 	assert_non_null(strstr(err.text, "memory.limit_in_bytes"));
 
 	assert_int_equal(cgroup_create(&g, &none, "g", false, &err), 0);
 	assert_int_equal(cgroup_limit(&g, &(struct cgroup_limits){ 0 }, &err), 0);
-	assert_int_equal(cgroup_limit(&g, &(struct cgroup_limits){ .devices = true }, &err), -EOPNOTSUPP);
-	assert_int_equal(cgroup_limit(&g, &(struct cgroup_limits){ .pids_max = 1 }, &err), -EOPNOTSUPP);
+	assert_int_equal(cgroup_limit(&g, &(struct cgroup_limits){ .devices = true }, &err),
+			 -EOPNOTSUPP);
+	assert_int_equal(cgroup_limit(&g, &(struct cgroup_limits){ .pids_max = 1 }, &err),
+			 -EOPNOTSUPP);
 	assert_non_null(strstr(err.text, "pids"));
 }
 
@@ -314,7 +333,8 @@ static void stats_are_read(void **state)
 	assert_int_equal(mkdirat(rootfd, "sys/fs/cgroup/cpu,cpuacct/g", 0755), 0);
 	put("sys/fs/cgroup/cpu,cpuacct/g/cpuacct.usage", "123456789\n");
 	put("sys/fs/cgroup/memory/g/memory.usage_in_bytes", "4096\n");
-	put("sys/fs/cgroup/memory/g/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n");
+	put("sys/fs/cgroup/memory/g/memory.oom_control",
+	    "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n");
 	assert_int_equal(cgroup_stats(&v1, "g", &s), 0);
 	assert_int_equal(s.cpu_ns, 123456789);
 	assert_int_equal(s.memory_bytes, 4096);

@@ -173,7 +173,9 @@ static void groups_are_everywhere_and_then_nowhere(void **state)
 
 static void limits_arrive(void **state)
 {
-	const struct cgroup_limits limits = { .memory_max = 64 << 20, .cpu_milli = 500, .cpu_weight = 200, .pids_max = 9 };
+	const struct cgroup_limits limits = {
+		.memory_max = 64 << 20, .cpu_milli = 500, .cpu_weight = 200, .pids_max = 9
+	};
 	struct cgroup g = make(&host, "limits");
 	struct error err = { 0 };
 
@@ -190,6 +192,37 @@ static void limits_arrive(void **state)
 		assert_value(&g, "cpu.shares", "2048");
 	}
 	ok(cgroup_limit(&g, &(struct cgroup_limits){ .cpu_milli = 5 }, &err), &err);
+}
+
+static void limits_of_a_group_below_arrive(void **state)
+{
+	struct error err = { 0 };
+	struct cgroup pod, app;
+	char path[96];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/pod", top);
+	ok(cgroup_create(&pod, &host, path, true, &err), &err);
+	app = make(&host, "pod/app");
+	ok(cgroup_limit(&app, &(struct cgroup_limits){ .pids_max = 5, .memory_max = 32 << 20 },
+			&err),
+	   &err);
+	assert_value(&app, "pids.max", "5");
+	assert_int_equal(wait_for(run(&app, do_nothing)), 7);
+}
+
+/* Who makes the group above first enables v2's controllers a moment later. */
+static void limits_do_not_depend_on_who_made_the_group_above(void **state)
+{
+	struct error err = { 0 };
+	struct cgroup g;
+
+	(void)state;
+	for (unsigned i = 0; i < host.n; i++)
+		assert_int_equal(mkdirat(host.list[i].fd, top, 0755), 0);
+	g = make(&host, "early");
+	ok(cgroup_limit(&g, &(struct cgroup_limits){ .pids_max = 5 }, &err), &err);
+	assert_value(&g, "pids.max", "5");
 }
 
 static int fork_twice(void)
@@ -253,7 +286,8 @@ static int open_devices(void)
 	if (!mkdtemp(path))
 		return 90;
 	snprintf(node, sizeof(node), "%s/mem", path);
-	if (open("/dev/null", O_RDWR | O_CLOEXEC) < 0 || open("/dev/urandom", O_RDONLY | O_CLOEXEC) < 0)
+	if (open("/dev/null", O_RDWR | O_CLOEXEC) < 0 ||
+	    open("/dev/urandom", O_RDONLY | O_CLOEXEC) < 0)
 		r = 91;
 	else if (mknod(node, S_IFCHR | 0600, makedev(1, 1)) < 0)
 		r = 92;
@@ -324,7 +358,8 @@ static void kill_tree(const struct cgroup_host *h)
 	struct error err = { 0 };
 	pid_t first, second;
 
-	/* v2 allows no processes in a group with controllers and children; here it has no controllers */
+	/* v2 allows no processes in a group with controllers and children; here it has no
+	 * controllers */
 	first = run(&one, breed);
 	second = run(&two, breed);
 	for (int i = 0; i < 500 && count(h, one.path) < 8; i++)
@@ -400,6 +435,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(groups_are_everywhere_and_then_nowhere),
 		TEST(limits_arrive),
+		TEST(limits_of_a_group_below_arrive),
+		TEST(limits_do_not_depend_on_who_made_the_group_above),
 		TEST(number_of_processes_is_limited),
 		TEST(memory_is_limited_and_told),
 		TEST(devices_are_limited_by_v1),

@@ -1,6 +1,6 @@
 /*
- * The default filter in the kernel, asked by all three doors of x86_64: syscall, int $0x80, and the x32
- * bit. Needs no rights: the child gives up new privileges.
+ * The default filter in the kernel, asked by all three doors of x86_64: syscall, int $0x80, and
+ * the x32 bit. Needs no rights: the child gives up new privileges.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -163,7 +163,8 @@ static void all_doors_have_the_same_rules(void **unused)
 	(void)unused;
 	if (!wide)
 		print_message("this kernel runs no 32-bit programs\n");
-	seen = mmap(NULL, sizeof(*seen) * DOORS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	seen = mmap(NULL, sizeof(*seen) * DOORS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		    -1, 0);
 	assert_true(seen != MAP_FAILED);
 	assert_int_equal(in_child(ask_everything, &wide), 0);
 	for (enum door door = NATIVE; door < DOORS; door++) {
@@ -171,9 +172,10 @@ static void all_doors_have_the_same_rules(void **unused)
 			const struct seen *s = &seen[door][i];
 
 			asked[door] += s->asked;
-			if (s->asked && (rows[i].error ? s->result != -rows[i].error : s->result < 0))
-				fail_msg("%s(%llx) by door %d: %ld", rows[i].name, (unsigned long long)rows[i].a, door,
-					 s->result);
+			if (s->asked &&
+			    (rows[i].error ? s->result != -rows[i].error : s->result < 0))
+				fail_msg("%s(%llx) by door %d: %ld", rows[i].name,
+					 (unsigned long long)rows[i].a, door, s->result);
 		}
 	}
 	assert_true(asked[NATIVE] >= ARRAY_SIZE(rows) - 1);

@@ -41,12 +41,34 @@ struct expectation {
 };
 
 static const struct expectation table[] = {
-	{ "root", 0 },	      { "rooted", 7 },	    { "roo", 8 },	{ "ro", -ENOENT },     { "", -ENOENT },
-	{ "nonumber", 12 },   { "sign", -ENOENT },  { "blank", -ENOENT }, { "hex", -ENOENT }, { "octal", -ENOENT },
-	{ "trailing", -ENOENT }, { "big", 4294967294 }, { "toobig", -ENOENT }, { "huge", -ENOENT }, { "short", 44 },
-	{ "0", 1234 },	      { "77", 78 },	    { "1234", -ENOENT }, { "comment", -ENOENT }, { "space", -ENOENT },
-	{ "emptypw", 21 },    { "last", 99 },	    { "root:x", -ENOENT }, { "x", -ENOENT },   { "root\n", -ENOENT },
-	{ "roo:x:8", -ENOENT }, { "/root", -ENOENT }, { "nobody", -ENOENT },
+	{ "root", 0 },
+	{ "rooted", 7 },
+	{ "roo", 8 },
+	{ "ro", -ENOENT },
+	{ "", -ENOENT },
+	{ "nonumber", 12 },
+	{ "sign", -ENOENT },
+	{ "blank", -ENOENT },
+	{ "hex", -ENOENT },
+	{ "octal", -ENOENT },
+	{ "trailing", -ENOENT },
+	{ "big", 4294967294 },
+	{ "toobig", -ENOENT },
+	{ "huge", -ENOENT },
+	{ "short", 44 },
+	{ "0", 1234 },
+	{ "77", 78 },
+	{ "1234", -ENOENT },
+	{ "comment", -ENOENT },
+	{ "space", -ENOENT },
+	{ "emptypw", 21 },
+	{ "last", 99 },
+	{ "root:x", -ENOENT },
+	{ "x", -ENOENT },
+	{ "root\n", -ENOENT },
+	{ "roo:x:8", -ENOENT },
+	{ "/root", -ENOENT },
+	{ "nobody", -ENOENT },
 };
 
 static int64_t find(const char *text, size_t len, const char *name)
@@ -68,20 +90,21 @@ static void finds_names(void **state)
 
 static void odd_texts(void **state)
 {
-	static const char zero[] = "a\0b:x:1:\na:x:2:\n";
+	static const char zero[] = "a\0b:x:1:\na:x:2:\nb:x:3\0x:\n";
 
 	(void)state;
 	assert_int_equal(find("", 0, "root"), -ENOENT);
 	assert_int_equal(find("\n\n\n", 3, "root"), -ENOENT);
 	assert_int_equal(find(":::::", 5, "root"), -ENOENT);
 	assert_int_equal(find(zero, sizeof(zero) - 1, "a"), 2);
+	assert_int_equal(find(zero, sizeof(zero) - 1, "b"), -ENOENT);
 	assert_int_equal(find("root:x:5", 8, "root"), 5);
 	assert_int_equal(find("root:x:55", 8, "root"), 5); /* no byte past the end */
 	assert_int_equal(find("root:x:", 7, "root"), -ENOENT);
 	assert_int_equal(find("root:x:5\r\n", 10, "root"), -ENOENT);
 }
 
-/* ---- in a root ---------------------------------------------------------------------------------- */
+/* ---- in a root ------------------------------------------------------------------------------- */
 
 struct root {
 	char path[64];
@@ -130,10 +153,22 @@ static int64_t resolve(const struct root *r, enum users_table which, const char 
 static void numbers(void **state)
 {
 	static const struct expectation names[] = {
-		{ "0", 0 },	   { "1000", 1000 },   { "4294967294", 4294967294 }, { "4294967295", -ERANGE },
-		{ "4294967296", -ERANGE }, { "99999999999999999999999", -ERANGE }, { "", -ENOENT }, { "0x0", -ENOENT },
-		{ "1000:", -ENOENT }, { ":5", -ENOENT }, { "+0", -ENOENT },	     { "-1", -ENOENT },
-		{ " 0", -ENOENT },  { "1000 ", -ENOENT }, { "00", -ENOENT },	     { "nobody", -ENOENT },
+		{ "0", 0 },
+		{ "1000", 1000 },
+		{ "4294967294", 4294967294 },
+		{ "4294967295", -ERANGE },
+		{ "4294967296", -ERANGE },
+		{ "99999999999999999999999", -ERANGE },
+		{ "", -ENOENT },
+		{ "0x0", -ENOENT },
+		{ "1000:", -ENOENT },
+		{ ":5", -ENOENT },
+		{ "+0", -ENOENT },
+		{ "-1", -ENOENT },
+		{ " 0", -ENOENT },
+		{ "1000 ", -ENOENT },
+		{ "00", -ENOENT },
+		{ "nobody", -ENOENT },
 	};
 	struct root *r = *state;
 
@@ -170,7 +205,8 @@ static void owners(void **state)
 	assert_int_equal(resolve(r, USERS_PASSWD, "/up"), geteuid());
 	assert_int_equal(resolve(r, USERS_PASSWD, "/../../file"), geteuid());
 	assert_int_equal(resolve(r, USERS_PASSWD, "/missing"), -ENOENT);
-	assert_int_equal(resolve(r, USERS_PASSWD, "/magic"), -ENOENT); /* the host's /proc is not in there */
+	assert_int_equal(resolve(r, USERS_PASSWD, "/magic"),
+			 -ENOENT); /* the host's /proc is not in there */
 	assert_int_equal(resolve(r, USERS_PASSWD, "/bin/sh"), -ENOENT);
 	assert_int_equal(resolve(r, USERS_PASSWD, "/loop"), -ELOOP);
 }
@@ -190,7 +226,8 @@ static void odd_files(void **state)
 	assert_int_equal(symlinkat("passwd", r->fd, "etc/passwd"), 0);
 	assert_int_equal(resolve(r, USERS_PASSWD, "root"), -ENOENT);
 	assert_int_equal(unlinkat(r->fd, "etc/passwd", 0), 0);
-	assert_int_equal(symlinkat("/dev/zero", r->fd, "etc/passwd"), 0); /* inside the root there is none */
+	assert_int_equal(symlinkat("/dev/zero", r->fd, "etc/passwd"),
+			 0); /* inside the root there is none */
 	assert_int_equal(resolve(r, USERS_PASSWD, "root"), -ENOENT);
 	assert_int_equal(unlinkat(r->fd, "etc/passwd", 0), 0);
 	assert_int_equal(symlinkat("/../usr/passwd", r->fd, "etc/passwd"), 0);
@@ -214,7 +251,8 @@ static void long_files(void **state)
 
 	assert_non_null(text);
 	for (unsigned i = 0; at + 40 < size; i++)
-		at += (size_t)snprintf(text + at, 40, "user%u:%.*s:%u:\n", i, (int)(i % 13), "xxxxxxxxxxxxx", 100000 + i);
+		at += (size_t)snprintf(text + at, 40, "user%u:%.*s:%u:\n", i, (int)(i % 13),
+				       "xxxxxxxxxxxxx", 100000 + i);
 	memset(text + at, '\n', size - at);
 	text[size] = '\0';
 	put(r, "etc/passwd", text);

@@ -10,7 +10,8 @@ int scratch_setup(void **state)
 		return -1;
 	snprintf(s->path, sizeof(s->path), "/tmp/test-mosaic-XXXXXX");
 	assert_non_null(mkdtemp(s->path));
-	/* a name that overlayfs and fsconfig would read as something else, and longer than they take */
+	/* a name that overlayfs and fsconfig would read as something else, and longer than they
+	 * take */
 	snprintf(s->location, sizeof(s->location), "%s/a:b,c\\d/%0200d", s->path, 7);
 	s->dirfd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(s->dirfd >= 0);

@@ -2,6 +2,7 @@
 #include "scratch.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
@@ -44,9 +45,18 @@ static struct stat stat_of(int dirfd, const char *name)
 
 static void modes_times_and_kinds_are_kept(void **state)
 {
-	static const struct { const char *name; mode_t mode; } names[] = {
-		{ "", 0 },	     { "dir", 01775 },	{ "dir/closed", 0500 }, { "dir/closed/file", 0 },
-		{ "setuid", 04755 }, { "fifo", 0600 },	{ "link", 0777 },	{ "socket", 0644 },
+	static const struct {
+		const char *name;
+		mode_t mode;
+	} names[] = {
+		{ "", 0 },
+		{ "dir", 01775 },
+		{ "dir/closed", 01700 },
+		{ "dir/closed/file", 0 },
+		{ "setuid", 04755 },
+		{ "fifo", 0600 },
+		{ "link", 0777 },
+		{ "socket", 0644 },
 	};
 	const struct timespec old[] = { { 1000000000, 123456789 }, { 1100000000, 987654321 } };
 	struct trees t = make_trees(*state);
@@ -175,13 +185,20 @@ static int nest(int dirfd, const char *name, unsigned depth)
 
 static void depth_costs_no_descriptors(void **state)
 {
+	enum { DEPTH = 300 };
+	struct rlimit before, few;
 	struct trees t = make_trees(*state);
-	_close_ int deepest = nest(t.src, "d", 1500), found = -1;
-	char path[4096] = "";
+	_close_ int deepest = nest(t.src, "d", DEPTH), found = -1;
+	char path[2 * DEPTH + 1] = "";
 
 	put(deepest, "f", "bottom");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = 40;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
 	copy(&t);
-	for (unsigned i = 0; i < 1500; i++)
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	for (unsigned i = 0; i < DEPTH; i++)
 		memcpy(path + 2 * i, "d/", 3);
 	found = openat(t.dst, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(found >= 0);
@@ -205,9 +222,12 @@ static void too_deep_is_refused_by_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(modes_times_and_kinds_are_kept), TEST(links_point_and_stay_together),
-		TEST(holes_stay_holes),		      TEST(attributes_are_kept),
-		TEST(xattr_prefix_stays_behind),      TEST(depth_costs_no_descriptors),
+		TEST(modes_times_and_kinds_are_kept),
+		TEST(links_point_and_stay_together),
+		TEST(holes_stay_holes),
+		TEST(attributes_are_kept),
+		TEST(xattr_prefix_stays_behind),
+		TEST(depth_costs_no_descriptors),
 		TEST(too_deep_is_refused_by_name),
 	};
 

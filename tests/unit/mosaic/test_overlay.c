@@ -323,7 +323,8 @@ static void copy_keeps_what_is_roots(void **state)
 	fd = openat(src, "tool", O_RDONLY | O_CLOEXEC);
 	assert_int_equal(fchown(fd, 9, 10), 0);
 	assert_int_equal(fchmod(fd, 06755), 0);
-	assert_int_equal(fsetxattr(fd, "security.capability", capability, sizeof(capability), 0), 0);
+	assert_int_equal(fsetxattr(fd, "security.capability", capability, sizeof(capability), 0),
+			 0);
 	assert_int_equal(fsetxattr(fd, "trusted.test", "t", 1, 0), 0);
 
 	assert_ok(copy_tree(src, dst, &err), &err);
@@ -336,7 +337,8 @@ static void copy_keeps_what_is_roots(void **state)
 	assert_int_equal(stat_of(dst, "tool").st_gid, 10);
 	assert_int_equal(stat_of(dst, "tool").st_mode & 07777, 06755);
 	out = openat(dst, "tool", O_RDONLY | O_CLOEXEC);
-	assert_int_equal(fgetxattr(out, "security.capability", value, sizeof(value)), sizeof(capability));
+	assert_int_equal(fgetxattr(out, "security.capability", value, sizeof(value)),
+			 sizeof(capability));
 	assert_memory_equal(value, capability, sizeof(capability));
 	assert_int_equal(fgetxattr(out, "trusted.test", value, sizeof(value)), 1);
 }

@@ -37,7 +37,8 @@ static void open_says_what_is_wrong(void **state)
 	assert_int_equal(mosaic_open(&m, s->location, NULL, 0, &err), -ENOENT);
 	assert_non_null(strstr(err.text, "no mosaic"));
 	assert_null(m);
-	assert_int_equal(mosaic_open(&m, s->location, "nonsense", MOSAIC_OPEN_CREATE, &err), -EINVAL);
+	assert_int_equal(mosaic_open(&m, s->location, "nonsense", MOSAIC_OPEN_CREATE, &err),
+			 -EINVAL);
 	assert_non_null(strstr(err.text, "nonsense"));
 	assert_int_equal(access(s->location, F_OK), -1);
 
@@ -50,7 +51,8 @@ static void open_says_what_is_wrong(void **state)
 	assert_ok(mosaic_open(&m, s->location, NULL, 0, &err), &err);
 	mosaic_close(m);
 	m = NULL;
-	assert_int_equal(mosaic_open(&m, s->location, "overlay", MOSAIC_OPEN_CREATE, &err), -EINVAL);
+	assert_int_equal(mosaic_open(&m, s->location, "overlay", MOSAIC_OPEN_CREATE, &err),
+			 -EINVAL);
 	assert_non_null(strstr(err.text, "not overlay"));
 
 	dir = open(s->location, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -221,7 +223,8 @@ static void drop_removes_and_missing_is_fine(void **state)
 	assert_int_equal(count_entries(s, "staging"), 0);
 }
 
-/* The linker puts this before the C library's (meson.build): a disk without a block for a new name. */
+/* The linker puts this before the C library's (meson.build): a disk without a block for a new
+ * name. */
 static bool disk_is_full;
 int __real_renameat(int from, const char *old, int to, const char *new);
 int __wrap_renameat(int from, const char *old, int to, const char *new);
@@ -316,7 +319,8 @@ static void what_no_driver_does_is_refused_in_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(open_says_what_is_wrong, scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(open_says_what_is_wrong, scratch_setup,
+						scratch_teardown),
 		PLAIN(names_are_plain_components),
 		PLAIN(staged_tree_is_no_volume_before_commit),
 		PLAIN(second_commit_of_a_name_is_discarded),

@@ -35,9 +35,20 @@ static void make_sample(struct sample *s)
 		.joins = { { 0, CLONE_NEWNS | CLONE_NEWNET }, { 1, CLONE_NEWIPC } },
 		.cgroup_fds = { 2, 3 },
 		.gids = { 1, 2, 4294967294U },
-		.mounts = { { .source = PLAN_SOURCE_NEW, .fstype = "tmpfs", .option_n = 2, .target = "/dev", .attributes = 6 },
-			    { .source = PLAN_SOURCE_FD, .fd = 4, .fstype = "", .target = "/data", .flags = 3 },
-			    { .source = PLAN_SOURCE_POD, .fstype = "/shm", .target = "/dev/shm", .option_first = 6 } },
+		.mounts = { { .source = PLAN_SOURCE_NEW,
+			      .fstype = "tmpfs",
+			      .option_n = 2,
+			      .target = "/dev",
+			      .attributes = 6 },
+			    { .source = PLAN_SOURCE_FD,
+			      .fd = 4,
+			      .fstype = "",
+			      .target = "/data",
+			      .flags = 6 },
+			    { .source = PLAN_SOURCE_POD,
+			      .fstype = "/shm",
+			      .target = "/dev/shm",
+			      .option_first = 6 } },
 		.devices = { { "null", 0666, 1, 3, 0, 0 }, { "net/tun", 0600, 10, 200, 5, 6 } },
 		.links = { { "fd", "/proc/self/fd" } },
 		.rlimits = { { 7, 1024, UINT64_MAX } },
@@ -188,10 +199,10 @@ static void refused_by_encode(void **state)
 	size_t len;
 
 	(void)state;
-#define REFUSED(code, change)                                            \
-	do {                                                             \
-		make_sample(&s);                                         \
-		change;                                                  \
+#define REFUSED(code, change)                                               \
+	do {                                                                \
+		make_sample(&s);                                            \
+		change;                                                     \
 		assert_int_equal(plan_encode(&s.plan, &block, &len), code); \
 	} while (0)
 	REFUSED(-EINVAL, s.plan.n_argv = 0);
@@ -226,6 +237,9 @@ static void refused_by_encode(void **state)
 	REFUSED(-EINVAL, s.mounts[0].target = "/dev/../etc");
 	REFUSED(-EINVAL, s.mounts[0].target = "/..");
 	REFUSED(-EINVAL, s.mounts[0].flags = 8);
+	REFUSED(-EINVAL, s.mounts[0].flags = PLAN_MOUNT_NO_LINKS | PLAN_MOUNT_MAKE_FILE);
+	REFUSED(-EINVAL, (s.mounts[0].flags = PLAN_MOUNT_NO_LINKS, s.mounts[0].target = "/dev/"));
+	REFUSED(-EINVAL, (s.mounts[0].flags = PLAN_MOUNT_NO_LINKS, s.mounts[0].target = "/"));
 	REFUSED(-EINVAL, s.mounts[0].option_n = 4);
 	REFUSED(-EINVAL, s.mounts[0].option_n = UINT32_MAX);
 	REFUSED(-EINVAL, s.mounts[0].option_first = 7);
@@ -347,14 +361,10 @@ static void step_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(comes_back),
-		cmocka_unit_test(equal_strings_are_one),
-		cmocka_unit_test(smallest_plan),
-		cmocka_unit_test(refused_by_encode),
-		cmocka_unit_test(too_long),
-		cmocka_unit_test(every_truncation_is_refused),
-		cmocka_unit_test(every_byte_changed),
-		cmocka_unit_test(step_names),
+		cmocka_unit_test(comes_back),         cmocka_unit_test(equal_strings_are_one),
+		cmocka_unit_test(smallest_plan),      cmocka_unit_test(refused_by_encode),
+		cmocka_unit_test(too_long),           cmocka_unit_test(every_truncation_is_refused),
+		cmocka_unit_test(every_byte_changed), cmocka_unit_test(step_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,8 @@ static int setup(void **state)
 	f->app.rootfs = 101;
 	f->app.namespace = -1;
 	f->app.child.pidfd = 102;
-	f->app.confinement = (struct confinement){ .capabilities = CAPS_APP_DEFAULT, .oom_score_adj = INT32_MIN };
+	f->app.confinement = (struct confinement){ .capabilities = CAPS_APP_DEFAULT,
+						   .oom_score_adj = INT32_MIN };
 	f->app.cgroup.host = &f->s.cgroups;
 	f->app.entrance.v2 = -1;
 	*state = f;
@@ -118,7 +119,8 @@ static void test_handler_joins_the_root_that_is_there(void **state)
 
 static void test_enter_is_as_confined_as_the_app(void **state)
 {
-	static const char *const argv[] = { "sh", NULL }, *const env[] = { "AC_APP_NAME=other", "B=2", NULL };
+	static const char *const argv[] = { "sh", NULL }, *const env[] = { "AC_APP_NAME=other",
+									   "B=2", NULL };
 	const struct role_options options = { .argv = argv, .env = env, .user = "root" };
 	struct fixture *f = *state;
 	struct error err = { 0 };
@@ -126,7 +128,8 @@ static void test_enter_is_as_confined_as_the_app(void **state)
 	assert_int_equal(compile_app(&f->app, ROLE_EXEC, &options, &f->c, &err), 0);
 	assert_int_equal(f->c.plan.n_joins, 1);
 	assert_int_equal(f->c.fds[f->c.joins[0].fd], 102);
-	assert_int_equal(f->c.joins[0].flags, CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWCGROUP);
+	assert_int_equal(f->c.joins[0].flags, CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
+						      CLONE_NEWNS | CLONE_NEWCGROUP);
 	assert_true(f->c.plan.capabilities == CAPS_APP_DEFAULT);
 	assert_string_equal(f->c.plan.user, "root");
 	assert_string_equal(f->c.plan.group, "web");
@@ -186,8 +189,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_main_builds_its_root, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_environment, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_handler_joins_the_root_that_is_there, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_enter_is_as_confined_as_the_app, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_handler_joins_the_root_that_is_there, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_enter_is_as_confined_as_the_app, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_no_program, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_plan_survives_encoding, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_descriptions, setup, teardown),

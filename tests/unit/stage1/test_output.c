@@ -14,7 +14,7 @@ struct fixture {
 	struct supervisor s;
 	struct app app;
 	struct appc_pod_app manifest;
-	int in;	 /* the app's end */
+	int in;  /* the app's end */
 	int out; /* the caller's end */
 };
 

@@ -1,0 +1,129 @@
+#!/usr/bin/python3
+"""Completes command lines in real shells, with a pod and its name on disk.
+
+usage: check_completion.py CAROB SHELL
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+UUID = "abcd1234-0000-4000-8000-000000000001"
+
+POD = {
+    "acKind": "PodManifest",
+    "acVersion": "0.8.11",
+    "apps": [{
+        "name": "one",
+        "image": {"id": "sha512-" + 8 * "0123456789abcdef", "name": "example.com/one"},
+        "app": {"exec": ["/bin/one"], "user": "0", "group": "0"},
+    }],
+    "carob": {
+        "version": 1, "name": "webserver", "hostname": "h", "mosaic": "/m",
+        "created": "2026-11-22T12:00:00Z", "detached": False, "keep": True, "stopGrace": 10,
+        "ignoredIsolators": [], "apps": [{"name": "one", "volume": "v", "stdin": "null"}],
+    },
+}
+
+# (words, the last one to be completed; what has to be among the answers; what must not)
+CASES = [
+    (["ru"], {"run", "run-prepared"}, {"rm"}),
+    (["--root", "/x", "lis"], {"list"}, set()),
+    (["--ro"], {"--root"}, {"--runroot"}),
+    (["run", "--mem"], {"--memory"}, {"--mosaic"}),
+    (["list", "--st"], {"--state"}, {"--memory"}),
+    (["list", "--state", "pre"], {"prepared", "preparing"}, {"running"}),
+    (["image", "exp"], {"export"}, {"list"}),
+    (["image", "build", "--comp"], {"--compression"}, set()),
+    (["image", "build", "--compression", "b"], {"bzip2"}, {"gzip"}),
+    (["stop", "web"], {"webserver"}, set()),
+    (["stop", "abcd"], {"abcd1234"}, set()),
+    (["kill", "--signal", "US"], {"USR1", "USR2"}, {"webserver"}),
+    (["help", "sto"], {"stop"}, set()),
+    (["completion", "fi"], {"fish"}, set()),
+]
+
+
+def quote(word):
+    return "'" + word.replace("'", "'\\''") + "'"
+
+
+def bash(script, words):
+    line = " ".join(quote(word) for word in ["carob"] + words)
+    return f"""source {quote(script)}
+complete -p carob | grep -q -- '-F _carob' || exit 9
+COMP_WORDS=({line}); COMP_CWORD={len(words)}
+_carob
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+
+
+def fish(script, words):
+    return f"source {quote(script)}; complete -C {quote(' '.join(['carob'] + words))}"
+
+
+def zsh(script, words):
+    """A real zsh in a pseudo terminal, asked for the list of matches."""
+    return f"""zmodload zsh/zpty
+zpty inner zsh -f
+zpty -w inner 'PS1="" PS2="" RPS1=""; unsetopt zle_bracketed_paste; autoload -Uz compinit; compinit -u -D'
+zpty -w inner {quote("source " + script)}
+# matches go into a file, by the function that adds them
+zpty -w inner 'compadd() {{ local -a all; local arrays=; [[ $* == *" -a "* || $1 == -a ]] && arrays=-a
+builtin compadd -O all "$@"; print -rl -- $all >> $ZSH_MATCHES; builtin compadd "$@" }}'
+zpty -w inner 'zle_done() {{ print -r -- done >> $ZSH_MATCHES.done }}; zle -N zle_done; bindkey "^Y" zle_done'
+zpty -w inner 'bindkey "^I" complete-word; print ready >> $ZSH_MATCHES.ready'
+for i in {{1..100}}; do [[ -e $ZSH_MATCHES.ready ]] && break; sleep 0.1; done
+zpty -n -w inner {quote(' '.join(['carob'] + words))}$'\\t\\cY'
+for i in {{1..100}}; do [[ -e $ZSH_MATCHES.done ]] && break; sleep 0.1; done
+zpty -d inner
+cat $ZSH_MATCHES
+"""
+
+
+SHELLS = {
+    "bash": (["bash", "--norc", "-c"], bash),
+    "fish": (["fish", "--no-config", "-c"], fish),
+    "zsh": (["zsh", "-f", "-c"], zsh),
+}
+
+
+def answers(shell, script, words, environment):
+    command, make = SHELLS[shell]
+    result = subprocess.run(command + [make(script, words)], env=environment, text=True,
+                            capture_output=True, check=False)
+    if result.returncode != 0:
+        sys.exit(f"{shell}: {words}: exit status {result.returncode}\n{result.stdout}{result.stderr}")
+    return {line.split("\t")[0].strip() for line in result.stdout.splitlines()}, result.stderr
+
+
+def main():
+    carob, shell = sys.argv[1:]
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="carob-completion.") as scratch:
+        os.makedirs(f"{scratch}/root/pods/{UUID}")
+        os.makedirs(f"{scratch}/bin")
+        os.makedirs(f"{scratch}/cwd")
+        os.symlink(os.path.abspath(carob), f"{scratch}/bin/carob")
+        with open(f"{scratch}/root/pods/{UUID}/pod", "w", encoding="utf-8") as file:
+            json.dump(POD, file)
+        script = f"{scratch}/script"
+        with open(script, "w", encoding="utf-8") as file:
+            subprocess.run([carob, "completion", shell], check=True, stdout=file)
+        os.chdir(f"{scratch}/cwd")
+        for number, (words, wanted, unwanted) in enumerate(CASES):
+            environment = {"PATH": f"{scratch}/bin:/usr/bin:/bin", "HOME": scratch, "TERM": "xterm", "LC_ALL": "C.UTF-8",
+                           "CAROB_ROOT": f"{scratch}/root", "CAROB_RUNROOT": f"{scratch}/run",
+                           "ZSH_MATCHES": f"{scratch}/matches{number}"}
+            got, errors = answers(shell, script, words, environment)
+            if not wanted <= got or unwanted & got or errors:
+                failed += 1
+                print(f"{shell}: carob {' '.join(words)}: {sorted(got)}; wanted {sorted(wanted)}, "
+                      f"not {sorted(unwanted)} {errors}")
+    print(f"{shell}: {len(CASES) - failed} of {len(CASES)} completions")
+    sys.exit(1 if failed else 0)
+
+
+main()
