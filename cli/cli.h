@@ -24,19 +24,20 @@ struct cli {
 /* A table of options as a verb shows it. */
 struct cli_table {
 	const struct cli_option *options; /* NULL behind the last one */
-	const char *title;		  /* NULL: "Options" */
+	const char *title;                /* NULL: "Options" */
 };
 
 struct cli_verb {
 	const char *name;
-	const char *operands; /* "POD..."; NULL: none */
-	const char *summary;  /* one line, no full stop */
-	const char *prose;    /* more for --help; or NULL */
-	struct cli_table tables[5];	    /* the options that it reads */
-	enum cli_complete complete;	    /* what its operands are */
-	bool starts;			    /* own failures are 125: all other codes are the app's */
+	const char *operands;       /* "POD..."; NULL: none */
+	const char *summary;        /* one line, no full stop */
+	const char *prose;          /* more for --help; or NULL */
+	struct cli_table tables[5]; /* the options that it reads */
+	enum cli_complete complete; /* what its operands are */
+	bool starts;                /* own failures are 125: all other codes are the app's */
 	int (*run)(const struct cli *cli, struct cli_args *args, struct error *err);
-	const struct cli_verb *const *verbs; /* in place of run: a second word chooses; NULL behind the last */
+	const struct cli_verb *const
+		*verbs; /* in place of run: a second word chooses; NULL behind the last */
 };
 
 /* All verbs, in the order of the help; NULL behind the last. */
@@ -53,7 +54,8 @@ struct cli_globals {
 const struct cli_verb *cli_verb_find(const struct cli_verb *const *verbs, const char *name);
 
 /* From the name to the verb, two words for `image import`. Takes the words from args. */
-int cli_verb_choose(struct cli_args *args, const struct cli_verb **ret, struct error *err) _must_check_;
+int cli_verb_choose(struct cli_args *args, const struct cli_verb **ret, struct error *err)
+	_must_check_;
 
 /* Help as text. The caller frees *ret. */
 int cli_help_overview(char **ret) _must_check_;
@@ -62,10 +64,11 @@ int cli_help_verb(const struct cli_verb *verb, char **ret) _must_check_;
 /* "run", "image import": the words of a verb. */
 void cli_verb_words(const struct cli_verb *verb, char *dst, size_t size);
 
-/* ---- for the verbs ------------------------------------------------------------------------------- */
+/* ---- for the verbs --------------------------------------------------------------------------- */
 
 /* pod_find() with its outcomes as exit codes: 0, CLI_MISSING, CLI_AMBIGUOUS, or negative. */
-int cli_pod_find(const struct cli *cli, const char *word, char ret_uuid[UUID_TEXT], struct error *err) _must_check_;
+int cli_pod_find(const struct cli *cli, const char *word, char ret_uuid[UUID_TEXT],
+		 struct error *err) _must_check_;
 
 /* Finds and opens. Returns 0 and the directory, or an exit code. */
 int cli_pod_open(const struct cli *cli, const char *word, char ret_uuid[UUID_TEXT], int *ret_fd,

@@ -6,7 +6,8 @@
 
 enum { SCRIPT_BYTES = 1 << 20 };
 
-int completion_each(int (*fn)(struct buf *b, const struct cli_verb *verb, const char *words, const char *label),
+int completion_each(int (*fn)(struct buf *b, const struct cli_verb *verb, const char *words,
+			      const char *label),
 		    struct buf *b)
 {
 	int r = 0;
@@ -53,7 +54,9 @@ static int completion_run(_unused_ const struct cli *cli, struct cli_args *args,
 	static const struct {
 		const char *shell;
 		int (*write)(struct buf *b);
-	} shells[] = { { "bash", completion_bash }, { "zsh", completion_zsh }, { "fish", completion_fish } };
+	} shells[] = { { "bash", completion_bash },
+		       { "zsh", completion_zsh },
+		       { "fish", completion_fish } };
 	static const struct cli_option none[] = { { NULL } };
 	struct cli_set set = { none, NULL };
 	_buf_ struct buf b = BUF_INIT(SCRIPT_BYTES);
@@ -66,7 +69,8 @@ static int completion_run(_unused_ const struct cli *cli, struct cli_args *args,
 	for (size_t i = 0; i < ARRAY_SIZE(shells); i++)
 		if (str_eq(shells[i].shell, args->argv[0])) {
 			r = shells[i].write(&b);
-			return r < 0 ? error_set(err, r, "cannot write the script") : cli_put(b.data, b.len, err);
+			return r < 0 ? error_set(err, r, "cannot write the script")
+				     : cli_put(b.data, b.len, err);
 		}
 	error_set(err, -EINVAL, "%s is none of bash, zsh, fish.", args->argv[0]);
 	return CLI_USAGE;

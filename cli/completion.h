@@ -9,7 +9,8 @@ int completion_fish(struct buf *b) _must_check_;
 
 /* Calls fn for every verb that can be run, those of groups too, and for every group. words is
  * "image import", label the same as one word, "image_import". Ends at the first return that is not 0. */
-int completion_each(int (*fn)(struct buf *b, const struct cli_verb *verb, const char *words, const char *label),
+int completion_each(int (*fn)(struct buf *b, const struct cli_verb *verb, const char *words,
+			      const char *label),
 		    struct buf *b) _must_check_;
 
 /* Text inside single quotes of a shell; what is in also[] gets a backslash before it. */

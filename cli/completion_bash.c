@@ -4,9 +4,14 @@
 static const char *kind_name(const struct cli_option *o)
 {
 	static const char *const names[] = {
-		[CLI_COMPLETE_NONE] = "none",	[CLI_COMPLETE_FILE] = "file", [CLI_COMPLETE_DIRECTORY] = "directory",
-		[CLI_COMPLETE_POD] = "pod",	[CLI_COMPLETE_IMAGE] = "image", [CLI_COMPLETE_VERB] = "verb",
-		[CLI_COMPLETE_SIGNAL] = "signal", [CLI_COMPLETE_SHELL] = "words bash zsh fish",
+		[CLI_COMPLETE_NONE] = "none",
+		[CLI_COMPLETE_FILE] = "file",
+		[CLI_COMPLETE_DIRECTORY] = "directory",
+		[CLI_COMPLETE_POD] = "pod",
+		[CLI_COMPLETE_IMAGE] = "image",
+		[CLI_COMPLETE_VERB] = "verb",
+		[CLI_COMPLETE_SIGNAL] = "signal",
+		[CLI_COMPLETE_SHELL] = "words bash zsh fish",
 	};
 
 	return names[o->complete];
@@ -24,7 +29,8 @@ static int add_names(struct buf *b, const struct cli_option *options)
 	return r;
 }
 
-static int options_arm(struct buf *b, const struct cli_verb *verb, const char *words, _unused_ const char *label)
+static int options_arm(struct buf *b, const struct cli_verb *verb, const char *words,
+		       _unused_ const char *label)
 {
 	int r = buf_addf(b, "\t'%s') echo '--help", words);
 
@@ -44,7 +50,8 @@ static int values_of(struct buf *b, const char *words, const struct cli_option *
 		if (r == 0 && o->letter)
 			r = buf_addf(b, " | '%s -%c'", words, o->letter);
 		if (r == 0)
-			r = buf_addf(b, ") echo '%s", o->kind == CLI_CHOICE ? "words " : kind_name(o));
+			r = buf_addf(b, ") echo '%s",
+				     o->kind == CLI_CHOICE ? "words " : kind_name(o));
 		if (r == 0 && o->kind == CLI_CHOICE)
 			r = completion_choices(b, o->argument);
 		if (r == 0)
@@ -53,7 +60,8 @@ static int values_of(struct buf *b, const char *words, const struct cli_option *
 	return r;
 }
 
-static int values_arm(struct buf *b, const struct cli_verb *verb, const char *words, _unused_ const char *label)
+static int values_arm(struct buf *b, const struct cli_verb *verb, const char *words,
+		      _unused_ const char *label)
 {
 	int r = 0;
 
@@ -62,10 +70,12 @@ static int values_arm(struct buf *b, const struct cli_verb *verb, const char *wo
 	return r;
 }
 
-static int operands_arm(struct buf *b, const struct cli_verb *verb, const char *words, _unused_ const char *label)
+static int operands_arm(struct buf *b, const struct cli_verb *verb, const char *words,
+			_unused_ const char *label)
 {
 	const struct cli_option as_option = { .complete = verb->complete };
-	int r = buf_addf(b, "\t'%s') echo '%s", words, verb->verbs ? "words" : kind_name(&as_option));
+	int r = buf_addf(b, "\t'%s') echo '%s", words,
+			 verb->verbs ? "words" : kind_name(&as_option));
 
 	for (const struct cli_verb *const *v = verb->verbs; r == 0 && v && *v; v++)
 		r = buf_addf(b, " %s", (*v)->name);
@@ -145,8 +155,10 @@ static const char engine[] =
 
 int completion_bash(struct buf *b)
 {
-	int r = buf_addf(b, "# bash completion for carob; made by `carob completion bash`\n\n_carob_options()\n{\n"
-			    "\tcase $1 in\n\t'') echo '--help");
+	int r = buf_addf(
+		b,
+		"# bash completion for carob; made by `carob completion bash`\n\n_carob_options()\n{\n"
+		"\tcase $1 in\n\t'') echo '--help");
 
 	if (r == 0)
 		r = add_names(b, cli_global_options);

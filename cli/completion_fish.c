@@ -66,7 +66,8 @@ static int add_verb_name(struct buf *b, const char *before, const struct cli_ver
 	return r < 0 ? r : add_description(b, verb->summary);
 }
 
-static int verb_lines(struct buf *b, const struct cli_verb *verb, const char *words, _unused_ const char *label)
+static int verb_lines(struct buf *b, const struct cli_verb *verb, const char *words,
+		      _unused_ const char *label)
 {
 	int r = 0;
 
@@ -77,7 +78,8 @@ static int verb_lines(struct buf *b, const struct cli_verb *verb, const char *wo
 	if (r == 0 && (verb->complete == CLI_COMPLETE_FILE || verb->complete == CLI_COMPLETE_IMAGE))
 		r = buf_addf(b, "complete -c carob -n '__carob_is \"%s\"' -F\n", words);
 	if (r == 0 && action(verb->complete))
-		r = buf_addf(b, "complete -c carob -n '__carob_is \"%s\"' -a '%s'\n", words, action(verb->complete));
+		r = buf_addf(b, "complete -c carob -n '__carob_is \"%s\"' -a '%s'\n", words,
+			     action(verb->complete));
 	return r;
 }
 

@@ -23,7 +23,8 @@ static int add_option(struct buf *b, const struct cli_option *o)
 	int r = buf_addf(b, o->kind == CLI_LIST ? " \\\n\t\t'*'" : " \\\n\t\t''");
 
 	if (r == 0)
-		r = o->letter ? buf_addf(b, "{-%c%s,--%s%s}'[", o->letter, o->kind == CLI_FLAG ? "" : "+", o->name,
+		r = o->letter ? buf_addf(b, "{-%c%s,--%s%s}'[", o->letter,
+					 o->kind == CLI_FLAG ? "" : "+", o->name,
 					 o->kind == CLI_FLAG ? "" : "=")
 			      : buf_addf(b, "--%s%s'[", o->name, o->kind == CLI_FLAG ? "" : "=");
 	if (r == 0)
@@ -67,7 +68,8 @@ static int add_names(struct buf *b, const struct cli_verb *const *verbs)
 	return r;
 }
 
-static int verb_function(struct buf *b, const struct cli_verb *verb, _unused_ const char *words, const char *label)
+static int verb_function(struct buf *b, const struct cli_verb *verb, _unused_ const char *words,
+			 const char *label)
 {
 	int r = buf_addf(b, "_carob_%s()\n{\n", label);
 
@@ -76,11 +78,12 @@ static int verb_function(struct buf *b, const struct cli_verb *verb, _unused_ co
 		if (r == 0)
 			r = add_names(b, verb->verbs);
 		return r < 0 ? r
-			     : buf_addf(b,
-					"\t)\n\tif (( CURRENT == 2 )); then\n\t\t_describe command commands\n\telse\n"
-					"\t\tlocal command=$words[2]\n\t\tshift words\n\t\t(( CURRENT-- ))\n"
-					"\t\t(( $+functions[_carob_%s_$command] )) && _carob_%s_$command\n\tfi\n}\n\n",
-					label, label);
+			     : buf_addf(
+				       b,
+				       "\t)\n\tif (( CURRENT == 2 )); then\n\t\t_describe command commands\n\telse\n"
+				       "\t\tlocal command=$words[2]\n\t\tshift words\n\t\t(( CURRENT-- ))\n"
+				       "\t\t(( $+functions[_carob_%s_$command] )) && _carob_%s_$command\n\tfi\n}\n\n",
+				       label, label);
 	}
 	if (r == 0)
 		r = buf_addf(b, "\t_arguments -s -S \\\n\t\t'--help[tell about this command]'");
@@ -129,8 +132,9 @@ static const char engine_end[] = "\n"
 
 int completion_zsh(struct buf *b)
 {
-	int r = buf_addf(b, "#compdef carob\n# zsh completion for carob; made by `carob completion zsh`\n\n"
-			    "_carob_commands()\n{\n\tlocal -a commands=(\n");
+	int r = buf_addf(
+		b, "#compdef carob\n# zsh completion for carob; made by `carob completion zsh`\n\n"
+		   "_carob_commands()\n{\n\tlocal -a commands=(\n");
 
 	if (r == 0)
 		r = add_names(b, cli_verbs);

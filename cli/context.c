@@ -1,14 +1,16 @@
 /* What most verbs begin with: finding a pod, opening the store. */
 #include "cli/cli.h"
 
-int cli_pod_find(const struct cli *cli, const char *word, char ret_uuid[UUID_TEXT], struct error *err)
+int cli_pod_find(const struct cli *cli, const char *word, char ret_uuid[UUID_TEXT],
+		 struct error *err)
 {
 	int r = pod_find(&cli->dirs, word, ret_uuid, err);
 
 	return r == POD_MISSING ? CLI_MISSING : r == POD_AMBIGUOUS ? CLI_AMBIGUOUS : r;
 }
 
-int cli_pod_open(const struct cli *cli, const char *word, char ret_uuid[UUID_TEXT], int *ret_fd, struct error *err)
+int cli_pod_open(const struct cli *cli, const char *word, char ret_uuid[UUID_TEXT], int *ret_fd,
+		 struct error *err)
 {
 	int fd, r = cli_pod_find(cli, word, ret_uuid, err);
 
@@ -33,7 +35,8 @@ static int images_open(const struct cli *cli, bool create, struct images *ret, s
 	snprintf(path, sizeof(path), "%s/store", cli->dirs.root);
 	r = store_open(&im.store, path, create, err);
 	if (r == 0)
-		r = mosaic_open(&im.mosaic, cli->mosaic, NULL, create ? MOSAIC_OPEN_CREATE : 0, err);
+		r = mosaic_open(&im.mosaic, cli->mosaic, NULL, create ? MOSAIC_OPEN_CREATE : 0,
+				err);
 	if (r < 0)
 		return r;
 	*ret = im;
@@ -49,7 +52,8 @@ int cli_images_open(const struct cli *cli, struct images *ret, struct error *err
 		return r;
 	*err = (struct error){ 0 };
 	r = make_dirs(cli->dirs.root, 0700); /* root file systems hold set-user-ID programs */
-	return r < 0 ? error_set(err, r, "cannot make %s", cli->dirs.root) : images_open(cli, true, ret, err);
+	return r < 0 ? error_set(err, r, "cannot make %s", cli->dirs.root)
+		     : images_open(cli, true, ret, err);
 }
 
 void cli_images_close(struct images *im)
@@ -75,6 +79,8 @@ int cli_next_failure(int before, int now, struct error *err)
 
 int cli_not_started(int code)
 {
-	return code == CLI_FAILED || code == CLI_MISSING || code == CLI_AMBIGUOUS || code == CLI_STATE ? CLI_NOT_STARTED
-												       : code;
+	return code == CLI_FAILED || code == CLI_MISSING || code == CLI_AMBIGUOUS ||
+			       code == CLI_STATE
+		       ? CLI_NOT_STARTED
+		       : code;
 }

@@ -20,17 +20,20 @@ struct enter_options {
 #define ENTER(member) offsetof(struct enter_options, member)
 
 static const struct cli_option enter_options[] = {
-	{ "app", 0, "NAME", "the app to enter; needed when there are several", CLI_STRING, ENTER(app) },
+	{ "app", 0, "NAME", "the app to enter; needed when there are several", CLI_STRING,
+	  ENTER(app) },
 	{ "user", 'u', "USER", "user; default: the app's", CLI_STRING, ENTER(user) },
 	{ "group", 'g', "GROUP", "group; default: the app's", CLI_STRING, ENTER(group) },
-	{ "working-dir", 'w', "PATH", "directory to start in; default: the app's", CLI_STRING, ENTER(directory) },
+	{ "working-dir", 'w', "PATH", "directory to start in; default: the app's", CLI_STRING,
+	  ENTER(directory) },
 	{ "env", 'e', "NAME=VALUE", "set an environment variable", CLI_LIST, ENTER(environment) },
-	{ "tty", 't', NULL, "with a terminal of its own; the default when this has one", CLI_FLAG, ENTER(tty) },
+	{ "tty", 't', NULL, "with a terminal of its own; the default when this has one", CLI_FLAG,
+	  ENTER(tty) },
 	{ "no-tty", 'T', NULL, "with the descriptors of this process", CLI_FLAG, ENTER(no_tty) },
 	{ NULL },
 };
 
-/* ---- the request --------------------------------------------------------------------------------- */
+/* ---- the request ----------------------------------------------------------------------------- */
 
 static json_t *words_json(const char *const *words, size_t n)
 {
@@ -49,26 +52,29 @@ static int add_string(json_t *params, const char *key, const char *value)
 	return value ? json_object_set_new(params, key, json_string(value)) : 0;
 }
 
-static json_t *request_json(const struct enter_options *o, const struct cli_args *command, bool terminal)
+static json_t *request_json(const struct enter_options *o, const struct cli_args *command,
+			    bool terminal)
 {
 	static const char *const shell[] = { "/bin/sh" };
 	struct terminal_size size = terminal ? terminal_size() : (struct terminal_size){ 0, 0 };
 	const char *const *argv = command->n ? (const char *const *)command->argv : shell;
-	json_t *params = json_pack("{s:o, s:o, s:b, s:i, s:i}", "argv", words_json(argv, command->n ? command->n : 1),
-				   "environment", words_json(o->environment.items, o->environment.n), "terminal",
+	json_t *params = json_pack("{s:o, s:o, s:b, s:i, s:i}", "argv",
+				   words_json(argv, command->n ? command->n : 1), "environment",
+				   words_json(o->environment.items, o->environment.n), "terminal",
 				   terminal, "rows", (int)size.rows, "columns", (int)size.columns);
 
 	if (!params)
 		return NULL;
 	if (add_string(params, "app", o->app) || add_string(params, "user", o->user) ||
-	    add_string(params, "group", o->group) || add_string(params, "directory", o->directory)) {
+	    add_string(params, "group", o->group) ||
+	    add_string(params, "directory", o->directory)) {
 		json_decref(params);
 		return NULL;
 	}
 	return params;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 struct entered {
 	int sock;
@@ -90,7 +96,8 @@ static int entered_ended(void *arg)
 		return r;
 	method = json_string_value(json_object_get(m.json, "method"));
 	params = json_object_get(m.json, "params");
-	if (!method || !str_eq(method, "exec-exit") || json_integer_value(json_object_get(params, "id")) != e->id)
+	if (!method || !str_eq(method, "exec-exit") ||
+	    json_integer_value(json_object_get(params, "id")) != e->id)
 		return 0;
 	e->exit = (int)(json_integer_value(json_object_get(params, "exit")) & 0xff);
 	text = json_string_value(json_object_get(params, "error"));
@@ -122,7 +129,7 @@ static int wait_terminal(struct entered *e, int master)
 	return number ? 128 + number : e->exit;
 }
 
-/* ---- the verb ------------------------------------------------------------------------------------ */
+/* ---- the verb -------------------------------------------------------------------------------- */
 
 static int wants_terminal(const struct enter_options *o, bool *ret, struct error *err)
 {

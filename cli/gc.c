@@ -1,7 +1,7 @@
 /*
- * `carob gc`: what ended, what crashed, and what nobody knows any more. Everything of a pod is named
- * after its UUID, so what is left over is found by going through the few places where such names
- * are and asking whether the pod still exists.
+ * `carob gc`: what ended, what crashed, and what nobody knows any more. Everything of a pod is
+ * named after its UUID, so what is left over is found by going through the few places where such
+ * names are and asking whether the pod still exists.
  */
 #include <fcntl.h>
 #include <jansson.h>
@@ -22,7 +22,8 @@ struct gc_options {
 #define GC(member) offsetof(struct gc_options, member)
 
 static const struct cli_option gc_options[] = {
-	{ "grace-period", 0, "DURATION", "keep pods that ended less long ago; default: 30m", CLI_DURATION, GC(grace) },
+	{ "grace-period", 0, "DURATION", "keep pods that ended less long ago; default: 30m",
+	  CLI_DURATION, GC(grace) },
 	{ "dry-run", 0, NULL, "only say what would be removed", CLI_FLAG, GC(dry_run) },
 	{ "json", 0, NULL, "as JSON", CLI_FLAG, GC(json) },
 	{ NULL },
@@ -33,12 +34,13 @@ struct sweep {
 	const struct cli *cli;
 	const struct gc_options *o;
 	json_t *removed; /* {"kind", "name", "why"} */
-	int result;	 /* first failure */
+	int result;      /* first failure */
 };
 
 static int note(struct sweep *s, const char *kind, const char *name, const char *why)
 {
-	return json_array_append_new(s->removed, json_pack("{s:s, s:s, s:s}", "kind", kind, "name", name, "why", why)) < 0
+	return json_array_append_new(s->removed, json_pack("{s:s, s:s, s:s}", "kind", kind, "name",
+							   name, "why", why)) < 0
 		       ? -ENOMEM
 		       : 0;
 }
@@ -48,7 +50,7 @@ static void failed(struct sweep *s, int r, struct error *err)
 	s->result = cli_next_failure(s->result, r, err);
 }
 
-/* ---- pods ---------------------------------------------------------------------------------------- */
+/* ---- pods ------------------------------------------------------------------------------------ */
 
 /* When the pod ended: by its apps, else by its file's own time. */
 static int64_t ended_ns(const struct pod_status *status, int dirfd)
@@ -105,7 +107,7 @@ static int sweep_pod(const char *uuid, void *arg)
 	return note(s, "pod", uuid, why);
 }
 
-/* ---- what has no pod any more -------------------------------------------------------------------- */
+/* ---- what has no pod any more ---------------------------------------------------------------- */
 
 /* Whether this UUID belongs to a pod of our root. */
 static bool is_known(const struct cli *cli, const char *uuid)
@@ -121,7 +123,8 @@ static bool is_orphan(const struct cli *cli, const char *volume)
 {
 	char uuid[UUID_TEXT];
 
-	if (!str_starts(volume, "pod.") || strlen(volume) < 4 + UUID_TEXT || volume[4 + UUID_TEXT - 1] != '.')
+	if (!str_starts(volume, "pod.") || strlen(volume) < 4 + UUID_TEXT ||
+	    volume[4 + UUID_TEXT - 1] != '.')
 		return false;
 	memcpy(uuid, volume + 4, UUID_TEXT - 1);
 	uuid[UUID_TEXT - 1] = '\0';

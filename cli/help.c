@@ -81,8 +81,10 @@ static int add_verbs(struct buf *b, const struct cli_verb *const *verbs)
 int cli_help_overview(char **ret)
 {
 	_buf_ struct buf b = BUF_INIT(HELP_BYTES);
-	int r = buf_addf(&b, "usage: carob [OPTION]... COMMAND ...\n\n"
-			     "Runs pods: groups of apps from App Container images, without a daemon.\n\nCommands:\n");
+	int r = buf_addf(
+		&b,
+		"usage: carob [OPTION]... COMMAND ...\n\n"
+		"Runs pods: groups of apps from App Container images, without a daemon.\n\nCommands:\n");
 
 	if (r == 0)
 		r = add_verbs(&b, cli_verbs);
@@ -91,7 +93,8 @@ int cli_help_overview(char **ret)
 	if (r == 0)
 		r = add_options(&b, cli_global_options);
 	if (r == 0)
-		r = buf_addf(&b, "\n`carob help COMMAND` tells more of one; carob(1) has everything.\n");
+		r = buf_addf(
+			&b, "\n`carob help COMMAND` tells more of one; carob(1) has everything.\n");
 	if (r == 0)
 		*ret = buf_take(&b);
 	return r < 0 ? r : *ret ? 0 : -ENOMEM;
@@ -105,16 +108,20 @@ int cli_help_verb(const struct cli_verb *verb, char **ret)
 
 	cli_verb_words(verb, words, sizeof(words));
 	if (verb->verbs)
-		r = buf_addf(&b, "usage: carob %s COMMAND ...\n\n%s.\n\nCommands:\n", words, verb->summary);
+		r = buf_addf(&b, "usage: carob %s COMMAND ...\n\n%s.\n\nCommands:\n", words,
+			     verb->summary);
 	else
-		r = buf_addf(&b, "usage: carob %s%s%s%s\n\n%s.\n", words, verb->tables[0].options ? " [OPTION]..." : "",
-			     verb->operands ? " " : "", verb->operands ? verb->operands : "", verb->summary);
+		r = buf_addf(&b, "usage: carob %s%s%s%s\n\n%s.\n", words,
+			     verb->tables[0].options ? " [OPTION]..." : "",
+			     verb->operands ? " " : "", verb->operands ? verb->operands : "",
+			     verb->summary);
 	if (r == 0 && verb->verbs)
 		r = add_verbs(&b, verb->verbs);
 	if (r == 0 && verb->prose)
 		r = buf_addf(&b, "\n%s\n", verb->prose);
 	for (size_t i = 0; r == 0 && verb->tables[i].options; i++) {
-		r = buf_addf(&b, "\n%s:\n", verb->tables[i].title ? verb->tables[i].title : "Options");
+		r = buf_addf(&b, "\n%s:\n",
+			     verb->tables[i].title ? verb->tables[i].title : "Options");
 		if (r == 0)
 			r = add_options(&b, verb->tables[i].options);
 	}

@@ -18,7 +18,7 @@ int image_store_open(const struct cli *cli, struct store **ret, struct error *er
 	return CLI_MISSING;
 }
 
-/* The labels of NAME[:VERSION][,LABEL=VALUE]..., in the store's words. Takes text apart. 0, -EINVAL. */
+/* The labels of NAME[:VERSION][,LABEL=VALUE]..., in the store's words; text is taken apart. */
 static int labels_of(char *text, struct buf *labels)
 {
 	char *more = strchr(text, ','), *version, *word;
@@ -42,7 +42,8 @@ static int labels_of(char *text, struct buf *labels)
 	return r;
 }
 
-static int find_by_name(struct store *store, const char *word, char ret_id[STORE_ID_TEXT], struct error *err)
+static int find_by_name(struct store *store, const char *word, char ret_id[STORE_ID_TEXT],
+			struct error *err)
 {
 	_buf_ struct buf labels = BUF_INIT(LIMIT_ARG_BYTES);
 	_free_ char *text = strdup(word);
@@ -107,17 +108,18 @@ struct json_t *image_info_json(const struct store_info *info)
 		json_object_set_new(labels, word, json_string(value));
 	}
 	time_format(imported, info->imported_ns);
-	return json_pack("{s:s, s:s?, s:o, s:I, s:I, s:s, s:s?}", "id", info->id, "name", info->name, "labels",
-			 labels, "size", (json_int_t)info->size, "archiveSize", (json_int_t)info->archive_size,
-			 "imported", imported, "source", info->source);
+	return json_pack("{s:s, s:s?, s:o, s:I, s:I, s:s, s:s?}", "id", info->id, "name",
+			 info->name, "labels", labels, "size", (json_int_t)info->size,
+			 "archiveSize", (json_int_t)info->archive_size, "imported", imported,
+			 "source", info->source);
 }
 
 int image_put_faults(const char *file, const struct appc_faults *faults, int fd)
 {
 	for (size_t i = 0; i < faults->n; i++) {
 		const struct appc_fault *f = &faults->list[i];
-		_free_ char *raw = str_printf("%s: %s%s%s%s", file, f->warning ? "warning: " : "", f->path,
-					      *f->path ? ": " : "", f->text);
+		_free_ char *raw = str_printf("%s: %s%s%s%s", file, f->warning ? "warning: " : "",
+					      f->path, *f->path ? ": " : "", f->text);
 		size_t room = raw ? 4 * strlen(raw) + 2 : 0;
 		_free_ char *line = raw ? malloc(room) : NULL;
 		int r;
@@ -134,8 +136,8 @@ int image_put_faults(const char *file, const struct appc_faults *faults, int fd)
 }
 
 static const struct cli_verb *const image_verbs[] = {
-	&verb_image_import, &verb_image_list,	&verb_image_show,  &verb_image_cat_manifest,
-	&verb_image_rm,	    &verb_image_export, &verb_image_build, NULL,
+	&verb_image_import, &verb_image_list,   &verb_image_show,  &verb_image_cat_manifest,
+	&verb_image_rm,     &verb_image_export, &verb_image_build, NULL,
 };
 
 const struct cli_verb verb_image = {

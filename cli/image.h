@@ -2,7 +2,8 @@
 /* The commands of `carob image`, and what they share. */
 #include "cli/cli.h"
 
-extern const struct cli_verb verb_image_import, verb_image_list, verb_image_show, verb_image_cat_manifest;
+extern const struct cli_verb verb_image_import, verb_image_list, verb_image_show,
+	verb_image_cat_manifest;
 extern const struct cli_verb verb_image_rm, verb_image_export, verb_image_build;
 
 /* Opens the store for a look. A store that does not exist is an empty one: CLI_MISSING. */
@@ -10,7 +11,8 @@ int image_store_open(const struct cli *cli, struct store **ret, struct error *er
 
 /* The ID of an image of the store: by ID, the beginning of one, or NAME[:VERSION][,LABEL=VALUE]...
  * 0 or an exit code. */
-int image_find(struct store *store, const char *word, char ret_id[STORE_ID_TEXT], struct error *err) _must_check_;
+int image_find(struct store *store, const char *word, char ret_id[STORE_ID_TEXT], struct error *err)
+	_must_check_;
 
 /* What the store knows of an image. NULL when memory is out. */
 struct json_t *image_info_json(const struct store_info *info);

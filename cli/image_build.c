@@ -7,13 +7,14 @@ struct build_options {
 };
 
 static const struct cli_option build_options[] = {
-	{ "rootfs", 0, "DIR", "the root file system", CLI_STRING, offsetof(struct build_options, rootfs),
-	  .complete = CLI_COMPLETE_DIRECTORY },
-	{ "manifest", 0, "FILE", "the image manifest", CLI_STRING, offsetof(struct build_options, manifest),
-	  .complete = CLI_COMPLETE_FILE },
+	{ "rootfs", 0, "DIR", "the root file system", CLI_STRING,
+	  offsetof(struct build_options, rootfs), .complete = CLI_COMPLETE_DIRECTORY },
+	{ "manifest", 0, "FILE", "the image manifest", CLI_STRING,
+	  offsetof(struct build_options, manifest), .complete = CLI_COMPLETE_FILE },
 	{ "compression", 0, "none|gzip|bzip2|xz", "of the archive; default: gzip", CLI_CHOICE,
 	  offsetof(struct build_options, compression) },
-	{ "overwrite", 0, NULL, "take the place of a file that exists", CLI_FLAG, offsetof(struct build_options, overwrite) },
+	{ "overwrite", 0, NULL, "take the place of a file that exists", CLI_FLAG,
+	  offsetof(struct build_options, overwrite) },
 	{ NULL },
 };
 

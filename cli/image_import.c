@@ -47,7 +47,8 @@ static int import_run(const struct cli *cli, struct cli_args *args, struct error
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < args->n; i++)
-		result = cli_next_failure(result, import_one(&im, args->argv[i], o.quiet, err), err);
+		result = cli_next_failure(result, import_one(&im, args->argv[i], o.quiet, err),
+					  err);
 	return result;
 }
 

@@ -5,8 +5,10 @@
 
 static const struct cli_option list_options[] = {
 	{ "json", 0, NULL, "as JSON", CLI_FLAG, offsetof(struct table_options, json) },
-	{ "quiet", 'q', NULL, "only the image IDs, whole", CLI_FLAG, offsetof(struct table_options, quiet) },
-	{ "no-legend", 0, NULL, "no line of titles", CLI_FLAG, offsetof(struct table_options, no_legend) },
+	{ "quiet", 'q', NULL, "only the image IDs, whole", CLI_FLAG,
+	  offsetof(struct table_options, quiet) },
+	{ "no-legend", 0, NULL, "no line of titles", CLI_FLAG,
+	  offsetof(struct table_options, no_legend) },
 	{ NULL },
 };
 
@@ -20,8 +22,8 @@ static void format_labels(char dst[TABLE_CELL], const struct json_t *value)
 	dst[0] = '\0';
 	json_object_foreach((json_t *)value, key, label) {
 		if (used < TABLE_CELL)
-			used += (size_t)snprintf(dst + used, TABLE_CELL - used, "%s%s=%s", used ? "," : "", key,
-						 json_string_value(label));
+			used += (size_t)snprintf(dst + used, TABLE_CELL - used, "%s%s=%s",
+						 used ? "," : "", key, json_string_value(label));
 	}
 }
 

@@ -5,7 +5,8 @@ struct rm_options {
 };
 
 static const struct cli_option rm_options[] = {
-	{ "force", 'f', NULL, "do not mind images that do not exist", CLI_FLAG, offsetof(struct rm_options, force) },
+	{ "force", 'f', NULL, "do not mind images that do not exist", CLI_FLAG,
+	  offsetof(struct rm_options, force) },
 	{ NULL },
 };
 

@@ -1,4 +1,4 @@
-/* `carob image show`: what the store and the manifest say. `carob image cat-manifest`: its bytes. */
+/* `carob image show`: what store and manifest say. `carob image cat-manifest`: its bytes. */
 #include <jansson.h>
 #include <string.h>
 
@@ -10,7 +10,8 @@ struct show_options {
 };
 
 static const struct cli_option show_options[] = {
-	{ "json", 0, NULL, "as JSON, the manifest included", CLI_FLAG, offsetof(struct show_options, json) },
+	{ "json", 0, NULL, "as JSON, the manifest included", CLI_FLAG,
+	  offsetof(struct show_options, json) },
 	{ NULL },
 };
 
@@ -27,8 +28,8 @@ static const struct table_column facts[] = {
 static const struct cli_option no_options[] = { { NULL } };
 
 /* Finds the image that the one operand names and reads its manifest. 0 or an exit code. */
-static int load(const struct cli *cli, const char *word, json_t **ret_info, char **ret_manifest, size_t *ret_len,
-		struct error *err)
+static int load(const struct cli *cli, const char *word, json_t **ret_info, char **ret_manifest,
+		size_t *ret_len, struct error *err)
 {
 	_store_ struct store *store = NULL;
 	_store_info_ struct store_info info = { 0 };
@@ -90,10 +91,12 @@ static int show_run(const struct cli *cli, struct cli_args *args, struct error *
 		return r;
 	manifest = json_loadb(text, len, 0, NULL);
 	if (!manifest)
-		r = error_set(err, -EBADMSG, "the manifest of %s in the store is damaged.", args->argv[0]);
+		r = error_set(err, -EBADMSG, "the manifest of %s in the store is damaged.",
+			      args->argv[0]);
 	else if (o.json)
-		r = json_object_set(info, "manifest", manifest) < 0 ? error_set(err, -ENOMEM, "%s", args->argv[0])
-								     : cli_put_json(json_incref(info), err);
+		r = json_object_set(info, "manifest", manifest) < 0
+			    ? error_set(err, -ENOMEM, "%s", args->argv[0])
+			    : cli_put_json(json_incref(info), err);
 	else
 		r = print_text(info, manifest, err);
 	json_decref(manifest);

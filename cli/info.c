@@ -15,12 +15,14 @@
 
 static const struct cli_option info_options[] = {
 	{ "json", 0, NULL, "as JSON", CLI_FLAG, offsetof(struct table_options, json) },
-	{ "no-legend", 0, NULL, "no line of titles", CLI_FLAG, offsetof(struct table_options, no_legend) },
+	{ "no-legend", 0, NULL, "no line of titles", CLI_FLAG,
+	  offsetof(struct table_options, no_legend) },
 	{ NULL },
 };
 
 static const struct table_column info_columns[] = {
-	{ "WHAT", "name" }, { "STATE", "state" }, { "FOUND", "found" }, { "REMEDY", "remedy" }, { NULL },
+	{ "WHAT", "name" }, { "STATE", "state" }, { "FOUND", "found" }, { "REMEDY", "remedy" },
+	{ NULL },
 };
 
 enum finding {
@@ -45,7 +47,7 @@ static _printf_(2, 3) void found(struct result *r, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* ---- checks -------------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
 static enum finding check_kernel(_unused_ const struct cli *cli, struct result *r)
 {
@@ -111,7 +113,10 @@ static const struct {
 	uint32_t bit;
 	const char *name;
 } controllers[] = {
-	{ CGROUP_CPU, "cpu" }, { CGROUP_MEMORY, "memory" }, { CGROUP_PIDS, "pids" }, { CGROUP_DEVICES, "devices" },
+	{ CGROUP_CPU, "cpu" },
+	{ CGROUP_MEMORY, "memory" },
+	{ CGROUP_PIDS, "pids" },
+	{ CGROUP_DEVICES, "devices" },
 };
 
 static enum finding check_cgroups(_unused_ const struct cli *cli, struct result *r)
@@ -155,9 +160,10 @@ static enum finding check_seccomp(_unused_ const struct cli *cli, struct result 
 
 static enum finding check_capabilities(_unused_ const struct cli *cli, struct result *r)
 {
-	static const char *const needed[] = { "CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_CHOWN", "CAP_DAC_OVERRIDE",
-					      "CAP_FOWNER",    "CAP_SETUID",	"CAP_SETGID", "CAP_SETPCAP",
-					      "CAP_MKNOD",     "CAP_KILL",	"CAP_SETFCAP" };
+	static const char *const needed[] = { "CAP_SYS_ADMIN",    "CAP_NET_ADMIN", "CAP_CHOWN",
+					      "CAP_DAC_OVERRIDE", "CAP_FOWNER",    "CAP_SETUID",
+					      "CAP_SETGID",       "CAP_SETPCAP",   "CAP_MKNOD",
+					      "CAP_KILL",         "CAP_SETFCAP" };
 	uint64_t have = 0;
 
 	if (caps_permitted(&have) < 0)
@@ -172,13 +178,15 @@ static enum finding check_capabilities(_unused_ const struct cli *cli, struct re
 	if (have & CAP_BIT(caps_number("CAP_SYS_RESOURCE")))
 		return FINDING_OK;
 	found(r, ", but no CAP_SYS_RESOURCE");
-	r->remedy = "limits above those of this process are refused (carob/rlimits, a lower oom score)";
+	r->remedy =
+		"limits above those of this process are refused (carob/rlimits, a lower oom score)";
 	return FINDING_LIMITED;
 }
 
 static enum finding check_programs(const struct cli *cli, struct result *r)
 {
-	static const char *const names[] = { "carob-stage1", "carob-stage3", "carob-pod-init", "carob-unpack", "carob-pack" };
+	static const char *const names[] = { "carob-stage1", "carob-stage3", "carob-pod-init",
+					     "carob-unpack", "carob-pack" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		char path[LIMIT_PATH_BYTES];
@@ -210,7 +218,8 @@ static enum finding check_mosaic(const struct cli *cli, struct result *r)
 		return FINDING_MISSING;
 	}
 	found(r, "%s: driver %s", cli->mosaic, mosaic_type(m));
-	r->remedy = "every app gets a whole copy of its image; a file system that overlay works on is faster";
+	r->remedy =
+		"every app gets a whole copy of its image; a file system that overlay works on is faster";
 	return mosaic_features(m) & MOSAIC_CLONE ? FINDING_OK : FINDING_LIMITED;
 }
 
@@ -219,7 +228,8 @@ static enum finding check_directories(const struct cli *cli, struct result *r)
 	bool root = access(cli->dirs.root, W_OK) == 0 || errno == ENOENT;
 	bool run = access(cli->dirs.run, W_OK) == 0 || errno == ENOENT;
 
-	found(r, "%s%s, %s%s", root ? "" : "cannot write ", cli->dirs.root, run ? "" : "cannot write ", cli->dirs.run);
+	found(r, "%s%s, %s%s", root ? "" : "cannot write ", cli->dirs.root,
+	      run ? "" : "cannot write ", cli->dirs.run);
 	r->remedy = "choose others with --root and --runroot, or CAROB_ROOT and CAROB_RUNROOT";
 	return root && run ? FINDING_OK : FINDING_MISSING;
 }
@@ -231,7 +241,8 @@ static enum finding check_limits(_unused_ const struct cli *cli, struct result *
 
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || getrlimit(RLIMIT_NPROC, &processes) < 0)
 		return FINDING_MISSING;
-	found(r, "%jd files, %jd processes", (intmax_t)files.rlim_cur, (intmax_t)processes.rlim_cur);
+	found(r, "%jd files, %jd processes", (intmax_t)files.rlim_cur,
+	      (intmax_t)processes.rlim_cur);
 	r->remedy = "pods of many apps need more descriptors: raise the limit of open files";
 	return files.rlim_cur >= FILES_ENOUGH ? FINDING_OK : FINDING_LIMITED;
 }
@@ -240,15 +251,15 @@ static const struct {
 	const char *name;
 	enum finding (*check)(const struct cli *cli, struct result *r);
 } checks[] = {
-	{ "kernel", check_kernel },	    { "paths", check_paths },
-	{ "mounts", check_mounts },	    { "processes", check_processes },
-	{ "namespaces", check_namespaces }, { "cgroups", check_cgroups },
-	{ "seccomp", check_seccomp },	    { "capabilities", check_capabilities },
-	{ "programs", check_programs },	    { "mosaic", check_mosaic },
+	{ "kernel", check_kernel },           { "paths", check_paths },
+	{ "mounts", check_mounts },           { "processes", check_processes },
+	{ "namespaces", check_namespaces },   { "cgroups", check_cgroups },
+	{ "seccomp", check_seccomp },         { "capabilities", check_capabilities },
+	{ "programs", check_programs },       { "mosaic", check_mosaic },
 	{ "directories", check_directories }, { "limits", check_limits },
 };
 
-/* ---- the verb ------------------------------------------------------------------------------------ */
+/* ---- the verb -------------------------------------------------------------------------------- */
 
 static int info_run(const struct cli *cli, struct cli_args *args, struct error *err)
 {
@@ -268,9 +279,10 @@ static int info_run(const struct cli *cli, struct cli_args *args, struct error *
 		struct result result = { .found = "" };
 		enum finding f = checks[i].check(cli, &result);
 
-		json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s?}", "name", checks[i].name, "state", states[f],
-						      "found", result.found, "remedy",
-						      f == FINDING_OK ? NULL : result.remedy));
+		json_array_append_new(rows,
+				      json_pack("{s:s, s:s, s:s, s:s?}", "name", checks[i].name,
+						"state", states[f], "found", result.found, "remedy",
+						f == FINDING_OK ? NULL : result.remedy));
 		worst = f > worst ? f : worst;
 	}
 	r = table_print(rows, info_columns, &o, err);

@@ -14,7 +14,9 @@ static void note(int number)
 
 int interrupt_begin(void)
 {
-	struct sigaction action = { .sa_handler = note }; /* no SA_RESTART: what waits is to wake up */
+	struct sigaction action = {
+		.sa_handler = note
+	}; /* no SA_RESTART: what waits is to wake up */
 
 	for (size_t i = 0; i < ARRAY_SIZE(caught); i++)
 		if (sigaction(caught[i], &action, NULL) < 0)

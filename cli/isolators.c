@@ -12,7 +12,8 @@
 /* Adds {"name": name, "value": value}; takes value, NULL means that memory was out. */
 static int add(json_t *list, const char *name, json_t *value)
 {
-	return value && json_array_append_new(list, json_pack("{s:s, s:o}", "name", name, "value", value)) == 0
+	return value && json_array_append_new(list, json_pack("{s:s, s:o}", "name", name, "value",
+							      value)) == 0
 		       ? 0
 		       : -ENOMEM;
 }
@@ -73,7 +74,8 @@ static int add_rights(json_t *list, const struct app_request *o, struct error *e
 		return add_set(list, "os/linux/seccomp-retain-set", names + 1, false);
 	if (names && str_starts(o->seccomp, "remove:"))
 		return add_set(list, "os/linux/seccomp-remove-set", names + 1, false);
-	error_set(err, -EINVAL, "--seccomp %s is neither retain:NAME,... nor remove:NAME,....", o->seccomp);
+	error_set(err, -EINVAL, "--seccomp %s is neither retain:NAME,... nor remove:NAME,....",
+		  o->seccomp);
 	return CLI_USAGE;
 }
 
@@ -82,7 +84,8 @@ static json_t *rlimit_value(const char *text)
 {
 	uint64_t value;
 
-	return str_to_u64(text, INT64_MAX, &value) == 0 ? json_integer((json_int_t)value) : json_string(text);
+	return str_to_u64(text, INT64_MAX, &value) == 0 ? json_integer((json_int_t)value)
+							: json_string(text);
 }
 
 /* NAME=SOFT[:HARD]... become one isolator. */
@@ -96,7 +99,8 @@ static int add_rlimits(json_t *list, const struct app_request *o, struct error *
 
 		if (!soft) {
 			json_decref(all);
-			error_set(err, -EINVAL, "--rlimit %s is no NAME=SOFT[:HARD].", o->rlimits.items[i]);
+			error_set(err, -EINVAL, "--rlimit %s is no NAME=SOFT[:HARD].",
+				  o->rlimits.items[i]);
 			return CLI_USAGE;
 		}
 		*soft++ = '\0';
@@ -104,7 +108,8 @@ static int add_rlimits(json_t *list, const struct app_request *o, struct error *
 		if (hard)
 			*hard++ = '\0';
 		json_object_set_new(all, text,
-				    json_pack("[o, o]", rlimit_value(soft), rlimit_value(hard ? hard : soft)));
+				    json_pack("[o, o]", rlimit_value(soft),
+					      rlimit_value(hard ? hard : soft)));
 	}
 	return all ? add(list, "carob/rlimits", all) : 0;
 }
@@ -113,7 +118,8 @@ static int add_written(json_t *list, const char *text, struct error *err)
 {
 	const char *value = strchr(text, '=');
 	_free_ char *name = value ? strndup(text, (size_t)(value - text)) : NULL;
-	json_t *json = name ? json_loads(value + 1, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL) : NULL;
+	json_t *json = name ? json_loads(value + 1, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL)
+			    : NULL;
 
 	if (!json) {
 		error_set(err, -EINVAL, "--isolator %s is no NAME=JSON.", text);
@@ -135,14 +141,15 @@ static int collect(json_t *list, const struct app_request *o, struct error *err)
 	return r < 0 ? error_set(err, r, "isolators") : r;
 }
 
-/* ---- reading, merging -------------------------------------------------------------------------- */
+/* ---- reading, merging ------------------------------------------------------------------------ */
 
 /* The list inside the smallest image manifest around it. */
 static int read_list(json_t *list, struct appc_image **ret, struct error *err)
 {
 	_appc_faults_ struct appc_faults faults = APPC_FAULTS_INIT;
-	json_t *root = json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:O}}", "acKind", "ImageManifest", "acVersion",
-				 APPC_VERSION, "name", "options", "app", "user", "0", "group", "0", "isolators", list);
+	json_t *root = json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:O}}", "acKind", "ImageManifest",
+				 "acVersion", APPC_VERSION, "name", "options", "app", "user", "0",
+				 "group", "0", "isolators", list);
 	_free_ char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
 	int r;
 
@@ -208,7 +215,8 @@ static int merge(struct appc_isolators *set, struct appc_isolators *by)
 	return 0;
 }
 
-int isolators_apply(const struct app_request *o, struct appc_isolators *isolators, struct error *err)
+int isolators_apply(const struct app_request *o, struct appc_isolators *isolators,
+		    struct error *err)
 {
 	_appc_image_ struct appc_image *image = NULL;
 	json_t *list = json_array();

@@ -14,8 +14,8 @@ struct kill_options {
 };
 
 static const struct cli_option kill_options[] = {
-	{ "signal", 's', "SIGNAL", "name or number; default: KILL", CLI_STRING, offsetof(struct kill_options, signal),
-	  .complete = CLI_COMPLETE_SIGNAL },
+	{ "signal", 's', "SIGNAL", "name or number; default: KILL", CLI_STRING,
+	  offsetof(struct kill_options, signal), .complete = CLI_COMPLETE_SIGNAL },
 	{ "app", 0, "NAME", "only this app", CLI_STRING, offsetof(struct kill_options, app) },
 	{ NULL },
 };
@@ -38,7 +38,8 @@ static int signal_number(const char *word)
 	return 0;
 }
 
-static int kill_one(const struct cli *cli, const char *word, int number, const char *app, struct error *err)
+static int kill_one(const struct cli *cli, const char *word, int number, const char *app,
+		    struct error *err)
 {
 	_cleanup_(pod_api_message_deinit) struct pod_api_message reply = { .fd = -1 };
 	_close_ int dirfd = -1, sock = -1;
@@ -75,7 +76,8 @@ static int kill_run(const struct cli *cli, struct cli_args *args, struct error *
 		return CLI_USAGE;
 	}
 	for (size_t i = 0; i < args->n; i++)
-		result = cli_next_failure(result, kill_one(cli, args->argv[i], number, o.app, err), err);
+		result = cli_next_failure(result, kill_one(cli, args->argv[i], number, o.app, err),
+					  err);
 	return result;
 }
 

@@ -17,7 +17,7 @@ void launch_deinit(struct launch *l)
 	cleanup_close(&l->dirfd);
 }
 
-/* ---- making -------------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static int copy(char **dst, const char *value)
 {
@@ -49,7 +49,8 @@ static int fill_apps(struct pod *pod)
 	for (; launch->n_apps < n; launch->n_apps++) {
 		struct pod_launch_app *app = &launch->apps[launch->n_apps];
 
-		app->volume = str_printf("pod.%s.%s", pod->uuid, pod->manifest->apps[launch->n_apps].name);
+		app->volume = str_printf("pod.%s.%s", pod->uuid,
+					 pod->manifest->apps[launch->n_apps].name);
 		if (copy(&app->name, pod->manifest->apps[launch->n_apps].name) < 0 || !app->volume)
 			return -ENOMEM;
 	}
@@ -67,7 +68,8 @@ static int fill(struct launch *l, const struct launch_plan *plan, struct error *
 	launch->detached = plan->request->start.detach;
 	launch->keep = !o->remove;
 	launch->stop_grace_s = o->grace.given ? (unsigned)o->grace.value : GRACE_DEFAULT;
-	if (copy(&launch->name, o->name) < 0 || copy(&launch->hostname, o->hostname ? o->hostname : hostname) < 0 ||
+	if (copy(&launch->name, o->name) < 0 ||
+	    copy(&launch->hostname, o->hostname ? o->hostname : hostname) < 0 ||
 	    copy(&launch->mosaic, mosaic_location(l->mosaic)) < 0 || fill_apps(&l->pod) < 0 ||
 	    fill_ignored(launch, &o->ignored_isolators) < 0)
 		return error_set(err, -ENOMEM, "the pod");
@@ -94,7 +96,8 @@ static int clone_volumes(const struct launch *l, const struct run_image *images,
 		int r = interrupt_check(err);
 
 		if (r == 0)
-			r = mosaic_clone(l->mosaic, l->pod.launch.apps[i].volume, images[i].volume, err);
+			r = mosaic_clone(l->mosaic, l->pod.launch.apps[i].volume, images[i].volume,
+					 err);
 		if (r != 0)
 			return r;
 	}
@@ -115,7 +118,8 @@ static int write_files(struct launch *l, bool prepared, struct error *err)
 	return r < 0 ? r : pod_write(&l->pod, l->dirfd, prepared || l->pod.launch.detached, err);
 }
 
-int launch_prepare(struct launch *l, struct appc_pod *manifest, const struct launch_plan *plan, struct error *err)
+int launch_prepare(struct launch *l, struct appc_pod *manifest, const struct launch_plan *plan,
+		   struct error *err)
 {
 	const struct pod_request *o = &plan->request->pod;
 	int r;
@@ -144,7 +148,8 @@ static bool is_terminal(void)
 	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 }
 
-int launch_choose_input(struct pod_launch *launch, const struct app_request *apps, struct error *err)
+int launch_choose_input(struct pod_launch *launch, const struct app_request *apps,
+			struct error *err)
 {
 	for (size_t i = 0; i < launch->n_apps; i++) {
 		static const struct input_options nothing;
@@ -153,7 +158,8 @@ int launch_choose_input(struct pod_launch *launch, const struct app_request *app
 		enum pod_stdin *input = &launch->apps[i].input;
 
 		if (in->tty && !is_terminal()) {
-			error_set(err, -ENOTTY, "--tty: standard input and output are no terminal.");
+			error_set(err, -ENOTTY,
+				  "--tty: standard input and output are no terminal.");
 			return CLI_USAGE;
 		}
 		if (in->tty || (alone && !in->no_tty && is_terminal()))
@@ -164,7 +170,7 @@ int launch_choose_input(struct pod_launch *launch, const struct app_request *app
 	return 0;
 }
 
-/* ---- becoming carob-stage1 ----------------------------------------------------------------------- */
+/* ---- becoming carob-stage1 ------------------------------------------------------------------- */
 
 enum { TERM_BYTES = 256, ARGS = 12 };
 
@@ -204,7 +210,9 @@ static int call_fill(struct stage1_call *c, const struct launch *l, int ready)
 	}
 	c->argv[n++] = l->pod.uuid;
 	c->argv[n] = NULL;
-	return fcntl(l->dirfd, F_SETFD, 0) < 0 || (ready >= 0 && fcntl(ready, F_SETFD, 0) < 0) ? -errno : 0;
+	return fcntl(l->dirfd, F_SETFD, 0) < 0 || (ready >= 0 && fcntl(ready, F_SETFD, 0) < 0)
+		       ? -errno
+		       : 0;
 }
 
 static int call_execute(struct stage1_call *c, const struct launch *l, int ready, struct error *err)
@@ -229,7 +237,7 @@ int launch_foreground(struct launch *l, struct error *err)
 	return r ? r : call_execute(&c, l, -1, err);
 }
 
-/* In the child: the descriptors 0 to 2 of a process that nobody talks to; no directory is kept busy. */
+/* In the child: a process that nobody talks to and that keeps no directory busy. */
 static int detach(void)
 {
 	_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -307,7 +315,7 @@ int launch_detached(struct launch *l, struct error *err)
 	return r;
 }
 
-/* ---- taking back --------------------------------------------------------------------------------- */
+/* ---- taking back ----------------------------------------------------------------------------- */
 
 void launch_undo(struct launch *l)
 {

@@ -14,18 +14,21 @@ struct launch {
 	const struct cli *cli;
 	struct mosaic *mosaic; /* borrowed */
 	struct pod pod;
-	int dirfd;	       /* locked; -1: none */
+	int dirfd;             /* locked; -1: none */
 	const char *uuid_file; /* written; or NULL */
 };
 
-#define LAUNCH_INIT(c) { .cli = (c), .dirfd = -1 }
+#define LAUNCH_INIT(c)                  \
+	{                               \
+		.cli = (c), .dirfd = -1 \
+	}
 void launch_deinit(struct launch *l);
 
 /* What launch_prepare() is given beside the request. */
 struct launch_plan {
 	const struct run_request *request;
 	const struct run_image *images; /* by app */
-	bool prepared;			/* not started now: durable, status "prepared" */
+	bool prepared;                  /* not started now: durable, status "prepared" */
 };
 
 /* Takes manifest. 0 or an exit code; l is to be undone then. */
@@ -34,7 +37,8 @@ int launch_prepare(struct launch *l, struct appc_pod *manifest, const struct lau
 
 /* Chooses the standard input of each app (pod.h) from what was asked and what is connected. 0 or
  * CLI_USAGE. apps: by app; NULL: nothing was asked. */
-int launch_choose_input(struct pod_launch *launch, const struct app_request *apps, struct error *err) _must_check_;
+int launch_choose_input(struct pod_launch *launch, const struct app_request *apps,
+			struct error *err) _must_check_;
 
 /* This process becomes carob-stage1: returns only when that failed. */
 int launch_foreground(struct launch *l, struct error *err) _must_check_;

@@ -12,11 +12,13 @@ struct list_options {
 };
 
 static const struct cli_option list_options[] = {
-	{ "state", 0, "preparing|prepared|running|exited|aborted", "only pods in this state", CLI_CHOICE,
-	  offsetof(struct list_options, state) },
+	{ "state", 0, "preparing|prepared|running|exited|aborted", "only pods in this state",
+	  CLI_CHOICE, offsetof(struct list_options, state) },
 	{ "json", 0, NULL, "as JSON", CLI_FLAG, offsetof(struct list_options, table.json) },
-	{ "quiet", 'q', NULL, "only the UUIDs, whole", CLI_FLAG, offsetof(struct list_options, table.quiet) },
-	{ "no-legend", 0, NULL, "no line of titles", CLI_FLAG, offsetof(struct list_options, table.no_legend) },
+	{ "quiet", 'q', NULL, "only the UUIDs, whole", CLI_FLAG,
+	  offsetof(struct list_options, table.quiet) },
+	{ "no-legend", 0, NULL, "no line of titles", CLI_FLAG,
+	  offsetof(struct list_options, table.no_legend) },
 	{ NULL },
 };
 

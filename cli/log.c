@@ -11,7 +11,7 @@ enum {
 	OUT_BYTES = 64 << 10,
 };
 
-/* ---- one line ------------------------------------------------------------------------------------ */
+/* ---- one line -------------------------------------------------------------------------------- */
 
 /* Copies the word at *at, up to the next blank, and moves *at behind that. */
 static bool word_take(const char **at, const char *end, char *dst, size_t size)
@@ -33,12 +33,14 @@ int log_line_parse(struct log_line *ret, const char *line, size_t len)
 	char time[TIME_TEXT + 8], stream[8], part[4];
 	struct log_line l = { 0 };
 
-	if (!word_take(&at, end, time, sizeof(time)) || !word_take(&at, end, stream, sizeof(stream)) ||
+	if (!word_take(&at, end, time, sizeof(time)) ||
+	    !word_take(&at, end, stream, sizeof(stream)) ||
 	    !word_take(&at, end, part, sizeof(part)))
 		return -EBADMSG;
 	if (time_parse(time, &l.time_ns) < 0)
 		return -EBADMSG;
-	if ((!str_eq(stream, "stdout") && !str_eq(stream, "stderr")) || (!str_eq(part, "F") && !str_eq(part, "P")))
+	if ((!str_eq(stream, "stdout") && !str_eq(stream, "stderr")) ||
+	    (!str_eq(part, "F") && !str_eq(part, "P")))
 		return -EBADMSG;
 	l.is_error = str_eq(stream, "stderr");
 	l.is_part = part[0] == 'P';
@@ -48,7 +50,7 @@ int log_line_parse(struct log_line *ret, const char *line, size_t len)
 	return 0;
 }
 
-/* ---- the set ------------------------------------------------------------------------------------- */
+/* ---- the set --------------------------------------------------------------------------------- */
 
 int log_set_add(struct log_set *set, const char *app)
 {
@@ -57,7 +59,9 @@ int log_set_add(struct log_set *set, const char *app)
 	if (!logs)
 		return -ENOMEM;
 	set->logs = logs;
-	logs[set->n] = (struct log){ .app = strdup(app), .fd = -1, .in = BUF_INIT(READ_BYTES + LINE_MAX_BYTES) };
+	logs[set->n] = (struct log){ .app = strdup(app),
+				     .fd = -1,
+				     .in = BUF_INIT(READ_BYTES + LINE_MAX_BYTES) };
 	if (!logs[set->n].app)
 		return -ENOMEM;
 	set->n++;
@@ -87,13 +91,14 @@ int log_set_open(struct log_set *set, int dirfd, struct error *err)
 		snprintf(path, sizeof(path), "apps/%s/log", set->logs[i].app);
 		fd = path_open(dirfd, path, PATH_NO_LINKS, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0);
 		if (fd < 0 && fd != -ENOENT)
-			return error_set(err, fd, "cannot open the log of app %s", set->logs[i].app);
+			return error_set(err, fd, "cannot open the log of app %s",
+					 set->logs[i].app);
 		set->logs[i].fd = fd < 0 ? -1 : fd;
 	}
 	return 0;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* Reads more of the file. 1 something came, 0 not, or negative. */
 static int log_fill(struct log *log)
@@ -123,7 +128,7 @@ static void log_consume(struct log *log)
 	log->has_line = false;
 }
 
-/* Makes the next whole line of the file the log's line. 1, 0 when there is none now, or negative. */
+/* Makes the next whole line of the file the log's line. 1; 0: there is none now; or negative. */
 static int log_next(struct log *log)
 {
 	while (!log->has_line) {
@@ -188,7 +193,7 @@ int log_set_skip_to_tail(struct log_set *set, uint64_t n, struct error *err)
 	return r < 0 ? error_set(err, r, "cannot read the logs") : 0;
 }
 
-/* ---- printing ------------------------------------------------------------------------------------ */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 struct out {
 	struct buf b;
@@ -219,7 +224,9 @@ static int add_escaped(struct buf *b, const char *text, size_t len)
 		str_escape(shown, sizeof(shown), piece);
 		r = buf_add(b, shown, strlen(shown));
 		if (r == 0 && n < len)
-			r = text[n] == '\t' ? buf_add(b, "\t", 1) : text[n] == '\0' ? buf_add(b, "\\x00", 4) : 0;
+			r = text[n] == '\t'   ? buf_add(b, "\t", 1)
+			    : text[n] == '\0' ? buf_add(b, "\\x00", 4)
+					      : 0;
 		n += n < len && (text[n] == '\t' || text[n] == '\0');
 		text += n;
 		len -= n;
@@ -243,7 +250,8 @@ static int print_line(const struct log_set *set, struct log *log, struct out *o)
 	if (r == 0 && !*mid && set->prefix)
 		r = buf_addf(&o->b, "[%s] ", log->app);
 	if (r == 0)
-		r = set->escape ? add_escaped(&o->b, l->text, l->len) : buf_add(&o->b, l->text, l->len);
+		r = set->escape ? add_escaped(&o->b, l->text, l->len)
+				: buf_add(&o->b, l->text, l->len);
 	if (r == 0 && !l->is_part)
 		r = buf_add(&o->b, "\n", 1);
 	*mid = l->is_part;

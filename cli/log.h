@@ -11,8 +11,8 @@
 
 struct log_line {
 	int64_t time_ns;
-	bool is_error;	/* written to standard error */
-	bool is_part;	/* more of the line follows */
+	bool is_error; /* written to standard error */
+	bool is_part;  /* more of the line follows */
 	const char *text;
 	size_t len;
 };
@@ -22,9 +22,9 @@ int log_line_parse(struct log_line *ret, const char *line, size_t len) _must_che
 
 struct log {
 	char *app;
-	int fd;		      /* -1: not there yet */
-	struct buf in;	      /* read, not yet printed */
-	size_t used;	      /* bytes of in that line takes */
+	int fd;               /* -1: not there yet */
+	struct buf in;        /* read, not yet printed */
+	size_t used;          /* bytes of in that line takes */
 	struct log_line line; /* the next one, valid when has_line */
 	bool has_line;
 	bool mid_line[2]; /* what was last printed of standard output, of standard error, goes on */
@@ -34,7 +34,7 @@ struct log_set {
 	struct log *logs;
 	size_t n;
 	int64_t since_ns; /* older lines are passed over; 0: none are */
-	uint64_t skip;	  /* so many lines are passed over first */
+	uint64_t skip;    /* so many lines are passed over first */
 	bool timestamps, prefix, escape;
 };
 

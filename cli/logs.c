@@ -22,9 +22,10 @@ static const struct cli_option logs_options[] = {
 	{ "follow", 'f', NULL, "go on until the pod has ended", CLI_FLAG, LOGS(follow) },
 	{ "app", 0, "NAME", "only of this app", CLI_STRING, LOGS(app) },
 	{ "tail", 'n', "NUMBER", "only the last lines", CLI_NUMBER, LOGS(tail), .max = INT32_MAX },
-	{ "since", 0, "TIME", "only from then on: 2026-11-22T12:00:00Z, or 10m for ten minutes ago", CLI_STRING,
-	  LOGS(since) },
-	{ "timestamps", 't', NULL, "with the time in front of each line", CLI_FLAG, LOGS(timestamps) },
+	{ "since", 0, "TIME", "only from then on: 2026-11-22T12:00:00Z, or 10m for ten minutes ago",
+	  CLI_STRING, LOGS(since) },
+	{ "timestamps", 't', NULL, "with the time in front of each line", CLI_FLAG,
+	  LOGS(timestamps) },
 	{ NULL },
 };
 
@@ -43,7 +44,8 @@ static int since_parse(const char *text, int64_t *ret, struct error *err)
 }
 
 /* Opens the log of each app that is wanted. */
-static int open_logs(struct log_set *set, const struct pod *pod, int dirfd, const char *app, struct error *err)
+static int open_logs(struct log_set *set, const struct pod *pod, int dirfd, const char *app,
+		     struct error *err)
 {
 	for (size_t i = 0; i < pod->manifest->n_apps; i++) {
 		const char *name = pod->manifest->apps[i].name;
@@ -72,14 +74,16 @@ static int watch(const struct log_set *set, const struct cli *cli, const char *u
 	if (inotify_add_watch(fd, path, IN_CREATE | IN_MOVED_TO) < 0)
 		return -errno;
 	for (size_t i = 0; i < set->n; i++) {
-		snprintf(path, sizeof(path), "%s/pods/%s/apps/%s", cli->dirs.root, uuid, set->logs[i].app);
+		snprintf(path, sizeof(path), "%s/pods/%s/apps/%s", cli->dirs.root, uuid,
+			 set->logs[i].app);
 		if (inotify_add_watch(fd, path, IN_CREATE | IN_MODIFY) < 0 && errno != ENOENT)
 			return -errno;
 	}
 	return take_fd(&fd);
 }
 
-static int follow(struct log_set *set, const struct cli *cli, const char *uuid, int dirfd, struct error *err)
+static int follow(struct log_set *set, const struct cli *cli, const char *uuid, int dirfd,
+		  struct error *err)
 {
 	_close_ int events = watch(set, cli, uuid);
 	int r = 0;
@@ -104,7 +108,8 @@ static int follow(struct log_set *set, const struct cli *cli, const char *uuid, 
 	}
 }
 
-static int logs(const struct cli *cli, const struct logs_options *o, const char *word, struct error *err)
+static int logs(const struct cli *cli, const struct logs_options *o, const char *word,
+		struct error *err)
 {
 	_cleanup_(log_set_deinit) struct log_set set = { .timestamps = o->timestamps };
 	_cleanup_(pod_deinit) struct pod pod = { 0 };

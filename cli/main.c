@@ -14,7 +14,7 @@
 #include "cli/cli.h"
 #include "cli/verbs.h"
 
-/* A closed 0, 1 or 2 would be taken by the next open() and then written to as if it were a terminal. */
+/* A closed 0, 1 or 2 would be taken by the next open() and then be written to like a terminal. */
 static int open_standard_descriptors(void)
 {
 	struct pollfd fds[] = { { .fd = 0 }, { .fd = 1 }, { .fd = 2 } };
@@ -31,8 +31,8 @@ static int open_standard_descriptors(void)
 	return 0;
 }
 
-/* A start needs some dozens of descriptors. Where the caller has fewer but may have more, a pod would
- * fail half-way, and its undoing too. */
+/* A start needs some dozens of descriptors. Where the caller has fewer but may have more, a pod
+ * would fail half-way, and its undoing too. */
 static int raise_descriptors(void)
 {
 	enum { ENOUGH = 1024 };
@@ -49,7 +49,6 @@ static int raise_descriptors(void)
 static int set_up(void)
 {
 	int r = raise_descriptors();
-
 	sigset_t none;
 
 	if (r < 0)
@@ -77,7 +76,8 @@ static int directory_set(char *dst, size_t size, const char *path, struct error 
 	int n, r;
 
 	if (*path != '/' && !cwd)
-		return error_set(err, -errno, "%s is relative, and the current directory is unknown", path);
+		return error_set(err, -errno,
+				 "%s is relative, and the current directory is unknown", path);
 	r = path_clean(clean, path);
 	n = r < 0 ? 0 : snprintf(dst, size, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", clean);
 	if (r < 0 || (size_t)n >= size)
@@ -88,20 +88,25 @@ static int directory_set(char *dst, size_t size, const char *path, struct error 
 static int cli_init(struct cli *cli, const struct cli_globals *g, struct error *err)
 {
 	char mosaic[sizeof(cli->dirs.root) + 16];
-	int r = directory_set(cli->dirs.root, sizeof(cli->dirs.root), either(g->root, "CAROB_ROOT", "/var/lib/carob"), err);
+	int r = directory_set(cli->dirs.root, sizeof(cli->dirs.root),
+			      either(g->root, "CAROB_ROOT", "/var/lib/carob"), err);
 
 	if (r == 0)
-		r = directory_set(cli->dirs.run, sizeof(cli->dirs.run), either(g->runroot, "CAROB_RUNROOT", "/run/carob"), err);
+		r = directory_set(cli->dirs.run, sizeof(cli->dirs.run),
+				  either(g->runroot, "CAROB_RUNROOT", "/run/carob"), err);
 	if (r == 0)
-		r = directory_set(cli->libexec, sizeof(cli->libexec), either(NULL, "CAROB_LIBEXEC", CAROB_LIBEXEC), err);
+		r = directory_set(cli->libexec, sizeof(cli->libexec),
+				  either(NULL, "CAROB_LIBEXEC", CAROB_LIBEXEC), err);
 	snprintf(mosaic, sizeof(mosaic), "%s/mosaic/default", cli->dirs.root);
 	if (r == 0)
-		r = directory_set(cli->mosaic, sizeof(cli->mosaic), either(g->mosaic, "CAROB_MOSAIC", mosaic), err);
+		r = directory_set(cli->mosaic, sizeof(cli->mosaic),
+				  either(g->mosaic, "CAROB_MOSAIC", mosaic), err);
 	cli->debug = g->debug || getenv("CAROB_DEBUG");
 	return r;
 }
 
-static int call(const struct cli_verb *verb, const struct cli *cli, struct cli_args *args, struct error *err)
+static int call(const struct cli_verb *verb, const struct cli *cli, struct cli_args *args,
+		struct error *err)
 {
 	_free_ char *text = NULL;
 	int r;
@@ -111,7 +116,8 @@ static int call(const struct cli_verb *verb, const struct cli *cli, struct cli_a
 	else if (args->n > 0 && (str_eq(args->argv[0], "--help") || str_eq(args->argv[0], "-h")))
 		r = CLI_HELP;
 	else
-		return error_set(err, -EINVAL, "carob %s needs one of its commands.", verb->name), CLI_USAGE;
+		return error_set(err, -EINVAL, "carob %s needs one of its commands.", verb->name),
+		       CLI_USAGE;
 	if (r != CLI_HELP)
 		return r;
 	r = cli_help_verb(verb, &text);

@@ -23,7 +23,7 @@ static struct spelling spell_letter(char letter)
 	return s;
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 int cli_duration(const char *s, uint64_t *ret)
 {
@@ -125,15 +125,16 @@ static int value_store(const struct cli_option *o, void *target, const char *val
 	return -EINVAL;
 }
 
-static int value_take(const struct cli_option *o, void *target, struct spelling as, const char *value,
-		      struct error *err)
+static int value_take(const struct cli_option *o, void *target, struct spelling as,
+		      const char *value, struct error *err)
 {
 	int r = value_store(o, target, value);
 
 	if (r == 0 || r == -ENOMEM)
 		return r < 0 ? error_set(err, r, "command line") : 0;
 	if (o->kind == CLI_NUMBER && o->max)
-		error_set(err, r, "%s: %s is no number from 0 to %ju.", as.text, value, (uintmax_t)o->max);
+		error_set(err, r, "%s: %s is no number from 0 to %ju.", as.text, value,
+			  (uintmax_t)o->max);
 	else if (o->kind == CLI_CHOICE)
 		error_set(err, r, "%s: %s is none of %s.", as.text, value, o->argument);
 	else
@@ -141,14 +142,15 @@ static int value_take(const struct cli_option *o, void *target, struct spelling 
 	return CLI_USAGE;
 }
 
-/* ---- finding options --------------------------------------------------------------------------- */
+/* ---- finding options ------------------------------------------------------------------------- */
 
 struct found {
 	const struct cli_option *option;
 	void *target;
 };
 
-static struct found find_long(const struct cli_set *sets, size_t n_sets, const char *name, size_t len)
+static struct found find_long(const struct cli_set *sets, size_t n_sets, const char *name,
+			      size_t len)
 {
 	for (size_t i = 0; i < n_sets; i++)
 		for (const struct cli_option *o = sets[i].options; o->name; o++)
@@ -187,19 +189,21 @@ static const char *walk_names(void *arg)
 	return NULL;
 }
 
-static int unknown_long(const struct cli_set *sets, size_t n_sets, struct spelling as, struct error *err)
+static int unknown_long(const struct cli_set *sets, size_t n_sets, struct spelling as,
+			struct error *err)
 {
 	struct walk w = { .sets = sets, .n_sets = n_sets };
 	const char *near = cli_nearest(as.text + 2, walk_names, &w);
 
 	if (near)
-		error_set(err, -EINVAL, "there is no option %s; did you mean --%s?.", as.text, near);
+		error_set(err, -EINVAL, "there is no option %s; did you mean --%s?.", as.text,
+			  near);
 	else
 		error_set(err, -EINVAL, "there is no option %s.", as.text);
 	return CLI_USAGE;
 }
 
-/* ---- parsing ----------------------------------------------------------------------------------- */
+/* ---- parsing --------------------------------------------------------------------------------- */
 
 static void args_skip(struct cli_args *args, size_t n)
 {
@@ -208,7 +212,8 @@ static void args_skip(struct cli_args *args, size_t n)
 }
 
 /* --name, --name=value, --name value. Takes what belongs to it from args. */
-static int parse_long(const struct cli_set *sets, size_t n_sets, struct cli_args *args, struct error *err)
+static int parse_long(const struct cli_set *sets, size_t n_sets, struct cli_args *args,
+		      struct error *err)
 {
 	const char *name = args->argv[0] + 2, *value = strchr(name, '=');
 	size_t len = value ? (size_t)(value - name) : strlen(name);
@@ -234,7 +239,8 @@ static int parse_long(const struct cli_set *sets, size_t n_sets, struct cli_args
 }
 
 /* -a, -ab, -nVALUE, -n VALUE. */
-static int parse_letters(const struct cli_set *sets, size_t n_sets, struct cli_args *args, struct error *err)
+static int parse_letters(const struct cli_set *sets, size_t n_sets, struct cli_args *args,
+			 struct error *err)
 {
 	for (const char *p = args->argv[0] + 1; *p; p++) {
 		struct found f = find_letter(sets, n_sets, *p);
@@ -254,7 +260,8 @@ static int parse_letters(const struct cli_set *sets, size_t n_sets, struct cli_a
 			continue;
 		}
 		if (!p[1] && args->n < 2) {
-			error_set(err, -EINVAL, "%s needs a value: %s.", as.text, f.option->argument);
+			error_set(err, -EINVAL, "%s needs a value: %s.", as.text,
+				  f.option->argument);
 			return CLI_USAGE;
 		}
 		r = value_take(f.option, f.target, as, p[1] ? p + 1 : args->argv[1], err);
@@ -266,8 +273,8 @@ static int parse_letters(const struct cli_set *sets, size_t n_sets, struct cli_a
 }
 
 /* ret_dashes: it ended at a "--". */
-static int parse_front(const struct cli_set *sets, size_t n_sets, struct cli_args *args, bool *ret_dashes,
-		       struct error *err)
+static int parse_front(const struct cli_set *sets, size_t n_sets, struct cli_args *args,
+		       bool *ret_dashes, struct error *err)
 {
 	*ret_dashes = false;
 	while (args->n > 0 && args->argv[0][0] == '-' && args->argv[0][1]) {
@@ -288,7 +295,8 @@ static int parse_front(const struct cli_set *sets, size_t n_sets, struct cli_arg
 	return 0;
 }
 
-int cli_parse_leading(const struct cli_set *sets, size_t n_sets, struct cli_args *args, struct error *err)
+int cli_parse_leading(const struct cli_set *sets, size_t n_sets, struct cli_args *args,
+		      struct error *err)
 {
 	bool dashes;
 
@@ -332,7 +340,8 @@ void cli_options_deinit(const struct cli_option *options, void *target)
 int cli_want_operands(const struct cli_args *args, size_t min, size_t max, struct error *err)
 {
 	if (args->n < min) {
-		error_set(err, -EINVAL, args->n ? "too few words." : "something is missing on the command line.");
+		error_set(err, -EINVAL,
+			  args->n ? "too few words." : "something is missing on the command line.");
 		return CLI_USAGE;
 	}
 	if (args->n > max) {
@@ -342,7 +351,7 @@ int cli_want_operands(const struct cli_args *args, size_t min, size_t max, struc
 	return 0;
 }
 
-/* ---- near words -------------------------------------------------------------------------------- */
+/* ---- near words ------------------------------------------------------------------------------ */
 
 enum { WORD_MAX = 32 };
 
@@ -368,8 +377,10 @@ static unsigned distance(const char *a, const char *b)
 
 		row[0] = (unsigned)i;
 		for (size_t j = 1; j <= m; j++) {
-			row[j] = min3(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < row[j])
+			row[j] = min3(last[j] + 1, row[j - 1] + 1,
+				      last[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    before[j - 2] + 1 < row[j])
 				row[j] = before[j - 2] + 1;
 		}
 	}

@@ -52,7 +52,7 @@ enum cli_complete {
 
 struct cli_option {
 	const char *name; /* long; NULL ends the table */
-	char letter;	  /* or 0 */
+	char letter;      /* or 0 */
 	const char *argument;
 	const char *help; /* one line, no full stop */
 	enum cli_kind kind;
@@ -93,16 +93,18 @@ int cli_parse_leading(const struct cli_set *sets, size_t n_sets, struct cli_args
 		      struct error *err) _must_check_;
 
 /* Reads options wherever they are, up to "--". args keeps the operands; argv is reordered. */
-int cli_parse(const struct cli_set *sets, size_t n_sets, struct cli_args *args, struct error *err) _must_check_;
+int cli_parse(const struct cli_set *sets, size_t n_sets, struct cli_args *args, struct error *err)
+	_must_check_;
 
 /* Frees the lists of a filled struct. */
 void cli_options_deinit(const struct cli_option *options, void *target);
 
 /* The number of words that fit: at least min, at most max (SIZE_MAX: any). 0 or CLI_USAGE. */
-int cli_want_operands(const struct cli_args *args, size_t min, size_t max, struct error *err) _must_check_;
+int cli_want_operands(const struct cli_args *args, size_t min, size_t max, struct error *err)
+	_must_check_;
 
 /* Seconds from "90", "90s", "30m", "1h30m", "2d". -EINVAL, -ERANGE. */
 int cli_duration(const char *s, uint64_t *ret) _must_check_;
 
-/* The word of the list (next() returns NULL at its end) that is nearest to what was typed, or NULL. */
+/* The word of the list (next() returns NULL at its end) that is near to what was typed, or NULL. */
 const char *cli_nearest(const char *typed, const char *(*next)(void *arg), void *arg);

@@ -14,9 +14,11 @@ static int add_pod(json_t *row, const struct pod *p)
 		const struct appc_pod_app *app = &p->manifest->apps[i];
 
 		r |= json_array_append_new(apps, json_string(app->name));
-		r |= json_array_append_new(images, json_string(app->image_name ? app->image_name : app->image_id));
+		r |= json_array_append_new(images, json_string(app->image_name ? app->image_name
+									       : app->image_id));
 	}
-	r |= json_object_set_new(row, "name", p->launch.name ? json_string(p->launch.name) : json_null());
+	r |= json_object_set_new(row, "name",
+				 p->launch.name ? json_string(p->launch.name) : json_null());
 	r |= json_object_set_new(row, "created", json_string(created));
 	r |= json_object_set_new(row, "hostname", json_string(p->launch.hostname));
 	r |= json_object_set_new(row, "detached", json_boolean(p->launch.detached));
@@ -64,7 +66,8 @@ static int add_status(const struct cli *cli, json_t *row, const char *uuid, int 
 	return r;
 }
 
-int pod_describe(const struct cli *cli, const char *uuid, bool ask, struct json_t **ret, struct error *err)
+int pod_describe(const struct cli *cli, const char *uuid, bool ask, struct json_t **ret,
+		 struct error *err)
 {
 	_cleanup_(pod_deinit) struct pod pod = { 0 };
 	_close_ int dirfd = pod_open(&cli->dirs, uuid, err);

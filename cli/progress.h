@@ -3,7 +3,7 @@
 #include "images/images.h"
 
 struct progress {
-	bool shown; /* there is a line to be wiped away */
+	bool shown;   /* there is a line to be wiped away */
 	int terminal; /* -1: not asked yet */
 };
 

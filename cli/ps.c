@@ -15,7 +15,8 @@ enum { COMMAND_BYTES = 4096 };
 
 static const struct cli_option ps_options[] = {
 	{ "json", 0, NULL, "as JSON", CLI_FLAG, offsetof(struct table_options, json) },
-	{ "no-legend", 0, NULL, "no line of titles", CLI_FLAG, offsetof(struct table_options, no_legend) },
+	{ "no-legend", 0, NULL, "no line of titles", CLI_FLAG,
+	  offsetof(struct table_options, no_legend) },
 	{ NULL },
 };
 
@@ -29,7 +30,7 @@ static const struct table_column ps_columns[] = {
 	{ NULL },
 };
 
-/* ---- one process --------------------------------------------------------------------------------- */
+/* ---- one process ----------------------------------------------------------------------------- */
 
 static ssize_t proc_read(pid_t pid, const char *file, char *dst, size_t size)
 {
@@ -57,12 +58,15 @@ static int add_stat(json_t *row, pid_t pid, char *name, size_t name_size)
 		return -ESRCH;
 	open = strchr(text, '(');
 	close = strrchr(text, ')');
-	if (!open || !close || sscanf(close + 1, " %1c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", state, &user, &system) != 3)
+	if (!open || !close ||
+	    sscanf(close + 1, " %1c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", state, &user,
+		   &system) != 3)
 		return -ESRCH;
 	snprintf(name, name_size, "[%.*s]", (int)(close - open - 1), open + 1);
 	json_object_set_new(row, "state", json_string(state));
 	json_object_set_new(row, "cpu_ns",
-			    json_integer((json_int_t)(user + system) * (1000000000 / sysconf(_SC_CLK_TCK))));
+			    json_integer((json_int_t)(user + system) *
+					 (1000000000 / sysconf(_SC_CLK_TCK))));
 	return 0;
 }
 
@@ -114,7 +118,7 @@ static json_t *command_json(pid_t pid, const char *name)
 	return command ? command : json_string("?");
 }
 
-/* ---- all of them --------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 struct ps_walk {
 	json_t *rows;
@@ -171,7 +175,9 @@ static int ps_pod(const struct pod *pod, json_t *rows, struct error *err)
 	snprintf(path, sizeof(path), "carob/%s", pod->uuid);
 	if (r == 0)
 		r = cgroup_each_pid(&host, path, ps_one, &walk);
-	return r < 0 && r != -ENOENT ? error_set(err, r, "cannot list the processes of pod %s", pod->uuid) : 0;
+	return r < 0 && r != -ENOENT
+		       ? error_set(err, r, "cannot list the processes of pod %s", pod->uuid)
+		       : 0;
 }
 
 static int ps_run(const struct cli *cli, struct cli_args *args, struct error *err)

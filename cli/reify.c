@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/edit.h"
+
 enum {
 	APP_NAME_MAX = 100, /* it becomes part of the names of a cgroup and of a volume */
 };
@@ -19,161 +21,13 @@ static int no_memory(struct error *err)
 	return error_set(err, -ENOMEM, "the pod");
 }
 
-static int replace(char **dst, const char *value)
-{
-	char *copy = strdup(value);
-
-	if (!copy)
-		return -ENOMEM;
-	free(*dst);
-	*dst = copy;
-	return 0;
-}
-
-/* Makes room for one more, zeroed, in the list (a pointer to any kind of list) with its count.
- * Returns NULL when memory is out. */
-static void *grow(void *list, size_t *n, size_t size)
-{
-	char *items;
-
-	memcpy(&items, list, sizeof(items));
-	items = realloc(items, (*n + 2) * size);
-	if (!items)
-		return NULL;
-	memcpy(list, &items, sizeof(items));
-	memset(items + *n * size, 0, 2 * size); /* lists of strings end in a NULL */
-	return items + (*n)++ * size;
-}
-
-/* ---- one app: options over the image ----------------------------------------------------------- */
-
-static void strings_clear(struct appc_strings *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		free(s->list[i]);
-	free(s->list);
-	*s = (struct appc_strings){ 0 };
-}
-
-static int strings_add(struct appc_strings *s, const char *value)
-{
-	char *copy = strdup(value), **at = copy ? grow(&s->list, &s->n, sizeof(*s->list)) : NULL;
-
-	if (!at) {
-		free(copy);
-		return -ENOMEM;
-	}
-	*at = copy;
-	return 0;
-}
-
-/* ARGs alone are the whole command; behind --exec they are its arguments. */
-static int apply_exec(struct appc_app *app, const struct app_request *o)
-{
-	int r = 0;
-
-	if (!o->exec && o->n_args == 0)
-		return 0;
-	strings_clear(&app->exec);
-	if (o->exec)
-		r = strings_add(&app->exec, o->exec);
-	for (size_t i = 0; r == 0 && i < o->n_args; i++)
-		r = strings_add(&app->exec, o->args[i]);
-	return r;
-}
-
-static int environment_set(struct appc_pairs *env, const char *name, const char *value)
-{
-	struct appc_pair *pair;
-
-	for (size_t i = 0; i < env->n; i++)
-		if (str_eq(env->list[i].name, name))
-			return replace(&env->list[i].value, value);
-	pair = grow(&env->list, &env->n, sizeof(*env->list));
-	if (!pair)
-		return -ENOMEM;
-	pair->name = strdup(name);
-	pair->value = strdup(value);
-	return pair->name && pair->value ? 0 : -ENOMEM;
-}
-
-static int apply_environment(struct appc_app *app, const struct app_request *o, struct error *err)
-{
-	for (size_t i = 0; i < o->environment.n; i++) {
-		_free_ char *name = strdup(o->environment.items[i]);
-		char *value = name ? strchr(name, '=') : NULL;
-
-		if (!name)
-			return no_memory(err);
-		if (value)
-			*value++ = '\0';
-		if (!value || !appc_is_env_name(name)) {
-			error_set(err, -EINVAL, "--env %s is no NAME=VALUE.", o->environment.items[i]);
-			return CLI_USAGE;
-		}
-		if (environment_set(&app->environment, name, value) < 0)
-			return no_memory(err);
-	}
-	return 0;
-}
-
-static int apply_gids(struct appc_app *app, const char *text, struct error *err)
-{
-	_free_ char *copy = strdup(text);
-	char *rest = copy, *word;
-
-	if (!copy)
-		return no_memory(err);
-	app->n_gids = 0;
-	while ((word = strsep(&rest, ",")) != NULL) {
-		uint64_t gid;
-		gid_t *at;
-
-		if (str_to_u64(word, UINT32_MAX - 1, &gid) < 0) {
-			error_set(err, -EINVAL, "--supplementary-gids: %s is no group number.", word);
-			return CLI_USAGE;
-		}
-		at = grow(&app->gids, &app->n_gids, sizeof(*app->gids));
-		if (!at)
-			return no_memory(err);
-		*at = (gid_t)gid;
-	}
-	return 0;
-}
-
-static int apply_words(struct appc_app *app, const struct app_request *o, struct error *err)
-{
-	if ((o->user && !*o->user) || (o->group && !*o->group)) {
-		error_set(err, -EINVAL, "--user and --group cannot be empty.");
-		return CLI_USAGE;
-	}
-	if (o->directory && *o->directory != '/') {
-		error_set(err, -EINVAL, "--working-dir %s is no absolute path.", o->directory);
-		return CLI_USAGE;
-	}
-	if ((o->user && replace(&app->user, o->user) < 0) || (o->group && replace(&app->group, o->group) < 0) ||
-	    (o->directory && replace(&app->working_directory, o->directory) < 0) || apply_exec(app, o) < 0)
-		return no_memory(err);
-	return 0;
-}
-
-static int apply_options(struct appc_app *app, const struct app_request *o, struct error *err)
-{
-	int r = apply_words(app, o, err);
-
-	if (r == 0)
-		r = apply_environment(app, o, err);
-	if (r == 0 && o->gids)
-		r = apply_gids(app, o->gids, err);
-	return r ? r : isolators_apply(o, &app->isolators, err);
-}
-
 /* An app for an image that has none: root, nothing else. */
 static struct appc_app *app_new(void)
 {
 	struct appc_app *app = calloc(1, sizeof(*app));
 
-	if (app && (!(app->user = strdup("0")) || !(app->group = strdup("0")) || !(app->working_directory = strdup("/")))) {
+	if (app && (!(app->user = strdup("0")) || !(app->group = strdup("0")) ||
+		    !(app->working_directory = strdup("/")))) {
 		free(app->user);
 		free(app->group);
 		free(app);
@@ -182,7 +36,7 @@ static struct appc_app *app_new(void)
 	return app;
 }
 
-/* ---- names ------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static bool app_name_taken(const struct appc_pod *pod, const char *name)
 {
@@ -193,7 +47,8 @@ static bool app_name_taken(const struct appc_pod *pod, const char *name)
 }
 
 /* The end of the image's name as an AC Name, with a number when another app has it. */
-static int app_name_default(const struct appc_pod *pod, const char *image, char dst[APP_NAME_MAX + 1])
+static int app_name_default(const struct appc_pod *pod, const char *image,
+			    char dst[APP_NAME_MAX + 1])
 {
 	const char *end = strrchr(image, '/');
 	char name[APP_NAME_MAX - 4];
@@ -213,14 +68,16 @@ static int app_name_default(const struct appc_pod *pod, const char *image, char 
 	return 0;
 }
 
-static int app_name_choose(const struct appc_pod *pod, struct appc_pod_app *app, const struct app_request *o,
-			   const char *image, struct error *err)
+static int app_name_choose(const struct appc_pod *pod, struct appc_pod_app *app,
+			   const struct app_request *o, const char *image, struct error *err)
 {
 	char name[APP_NAME_MAX + 1];
 
 	if (o->name && (!appc_is_name(o->name) || strlen(o->name) > APP_NAME_MAX)) {
-		error_set(err, -EINVAL, "--app-name %s: lower-case letters and digits, dashes between them, at most %d.",
-			  o->name, APP_NAME_MAX);
+		error_set(
+			err, -EINVAL,
+			"--app-name %s: lower-case letters and digits, dashes between them, at most %d.",
+			o->name, APP_NAME_MAX);
 		return CLI_USAGE;
 	}
 	if (o->name && app_name_taken(pod, o->name)) {
@@ -229,10 +86,10 @@ static int app_name_choose(const struct appc_pod *pod, struct appc_pod_app *app,
 	}
 	if (!o->name)
 		app_name_default(pod, image, name);
-	return replace(&app->name, o->name ? o->name : name) < 0 ? no_memory(err) : 0;
+	return edit_replace(&app->name, o->name ? o->name : name) < 0 ? no_memory(err) : 0;
 }
 
-/* ---- volumes and mounts ------------------------------------------------------------------------ */
+/* ---- volumes and mounts ---------------------------------------------------------------------- */
 
 static struct appc_volume *volume_find(const struct appc_pod *pod, const char *name)
 {
@@ -249,7 +106,7 @@ static int volume_add(struct appc_pod *pod, struct appc_volume *v)
 	if (at)
 		volume_deinit(at); /* the command line comes after the manifest */
 	else
-		at = grow(&pod->volumes, &pod->n_volumes, sizeof(*pod->volumes));
+		at = edit_grow(&pod->volumes, &pod->n_volumes, sizeof(*pod->volumes));
 	if (!at) {
 		volume_deinit(v);
 		return -ENOMEM;
@@ -281,7 +138,7 @@ static int add_volumes(struct appc_pod *pod, const struct pod_request *o, struct
 /* Takes m. */
 static int mount_add(struct appc_pod_app *app, struct appc_mount *m)
 {
-	struct appc_mount *at = grow(&app->mounts, &app->n_mounts, sizeof(*app->mounts));
+	struct appc_mount *at = edit_grow(&app->mounts, &app->n_mounts, sizeof(*app->mounts));
 
 	if (!at) {
 		mount_deinit(m);
@@ -326,24 +183,29 @@ static int add_volume_mount(struct appc_pod *pod, struct appc_pod_app *app, cons
 }
 
 /* A name for a volume that nobody named. */
-static void volume_name_free(const struct appc_pod *pod, const char *stem, char dst[LIMIT_NAME_BYTES + 1])
+static void volume_name_free(const struct appc_pod *pod, const char *stem,
+			     char dst[LIMIT_NAME_BYTES + 1])
 {
 	snprintf(dst, LIMIT_NAME_BYTES + 1, "%.240s", stem);
 	for (unsigned i = 2; volume_find(pod, dst); i++)
 		snprintf(dst, LIMIT_NAME_BYTES + 1, "%.240s-%u", stem, i);
 }
 
-static int add_binds(struct appc_pod *pod, struct appc_pod_app *app, const struct app_request *o, struct error *err)
+static int add_binds(struct appc_pod *pod, struct appc_pod_app *app, const struct app_request *o,
+		     struct error *err)
 {
 	for (size_t i = 0; i < o->binds.n; i++) {
 		_cleanup_(bind_deinit) struct bind_words b = { 0 };
 		char name[LIMIT_NAME_BYTES + 1];
-		struct appc_volume like = { .kind = APPC_VOLUME_HOST, .recursive = -1, .name = name };
+		struct appc_volume like = { .kind = APPC_VOLUME_HOST,
+					    .recursive = -1,
+					    .name = name };
 
 		if (bind_parse(o->binds.items[i], &b, err) < 0)
 			return CLI_USAGE;
 		if (*b.source != '/')
-			return error_set(err, -EINVAL, "--bind %s: the source is no absolute path.", o->binds.items[i]);
+			return error_set(err, -EINVAL, "--bind %s: the source is no absolute path.",
+					 o->binds.items[i]);
 		volume_name_free(pod, "bind", name);
 		like.source = b.source;
 		like.read_only = b.read_only;
@@ -369,21 +231,25 @@ static bool is_mounted(const struct appc_pod_app *app, const char *path)
 }
 
 /* An empty volume for a mount point that got nothing. */
-static int add_implicit(struct appc_pod *pod, struct appc_pod_app *app, const struct appc_mount_point *point,
-			struct appc_faults *warnings)
+static int add_implicit(struct appc_pod *pod, struct appc_pod_app *app,
+			const struct appc_mount_point *point, struct appc_faults *warnings)
 {
 	char stem[LIMIT_NAME_BYTES + 1], name[LIMIT_NAME_BYTES + 1];
-	struct appc_volume like = { .kind = APPC_VOLUME_EMPTY, .mode = 0755, .recursive = -1, .name = name };
+	struct appc_volume like = {
+		.kind = APPC_VOLUME_EMPTY, .mode = 0755, .recursive = -1, .name = name
+	};
 
 	snprintf(stem, sizeof(stem), "%.100s-%.140s", app->name, point->name);
 	volume_name_free(pod, stem, name);
-	(void)appc_warning(warnings, app->name, "nothing is given for the mount point %s (%s): an empty volume, which ends with the pod",
-			   point->name, point->path);
+	(void)appc_warning(
+		warnings, app->name,
+		"nothing is given for the mount point %s (%s): an empty volume, which ends with the pod",
+		point->name, point->path);
 	return add_volume_mount(pod, app, point->path, &like);
 }
 
-static int satisfy_mount_points(struct appc_pod *pod, struct appc_pod_app *app, struct appc_faults *warnings,
-				struct error *err)
+static int satisfy_mount_points(struct appc_pod *pod, struct appc_pod_app *app,
+				struct appc_faults *warnings, struct error *err)
 {
 	for (size_t i = 0; i < app->app->n_mount_points; i++) {
 		const struct appc_mount_point *point = &app->app->mount_points[i];
@@ -407,21 +273,27 @@ static int satisfy_mount_points(struct appc_pod *pod, struct appc_pod_app *app, 
 	return 0;
 }
 
-/* ---- the pod ----------------------------------------------------------------------------------- */
+/* ---- the pod --------------------------------------------------------------------------------- */
 
 /* Does the image run on this machine, and is it the one that the manifest means? */
-static int check_image(const struct appc_pod_app *app, const struct appc_image *image, struct error *err)
+static int check_image(const struct appc_pod_app *app, const struct appc_image *image,
+		       struct error *err)
 {
-	const char *os = appc_pairs_get(&image->labels, "os"), *arch = appc_pairs_get(&image->labels, "arch");
+	const char *os = appc_pairs_get(&image->labels, "os"),
+		   *arch = appc_pairs_get(&image->labels, "arch");
 
 	if ((os && !str_eq(os, appc_host_os())) || (arch && !str_eq(arch, appc_host_arch())))
-		return error_set(err, -ENOEXEC, "image %s is for %s/%s, this machine is %s/%s.", image->name,
-				 os ? os : "any", arch ? arch : "any", appc_host_os(), appc_host_arch());
+		return error_set(err, -ENOEXEC, "image %s is for %s/%s, this machine is %s/%s.",
+				 image->name, os ? os : "any", arch ? arch : "any", appc_host_os(),
+				 appc_host_arch());
 	if (app->image_name && !str_eq(app->image_name, image->name))
-		return error_set(err, -EINVAL, "the image of app %s is %s, not %s.", app->name, image->name, app->image_name);
+		return error_set(err, -EINVAL, "the image of app %s is %s, not %s.", app->name,
+				 image->name, app->image_name);
 	if (!appc_image_has_labels(image, &app->image_labels))
-		return error_set(err, -EINVAL, "the image of app %s does not have the labels that the manifest says.",
-				 app->name);
+		return error_set(
+			err, -EINVAL,
+			"the image of app %s does not have the labels that the manifest says.",
+			app->name);
 	return 0;
 }
 
@@ -432,8 +304,8 @@ static int fill_app(struct appc_pod_app *app, struct run_image *image, struct er
 
 	if (r < 0)
 		return r;
-	if (replace(&app->image_id, image->id) < 0 ||
-	    (!app->image_name && replace(&app->image_name, image->manifest->name) < 0))
+	if (edit_replace(&app->image_id, image->id) < 0 ||
+	    (!app->image_name && edit_replace(&app->image_name, image->manifest->name) < 0))
 		return no_memory(err);
 	if (app->image_labels.n == 0) {
 		app->image_labels = image->manifest->labels;
@@ -444,15 +316,16 @@ static int fill_app(struct appc_pod_app *app, struct run_image *image, struct er
 	return app->app ? 0 : no_memory(err);
 }
 
-static int add_app(struct appc_pod *pod, const struct app_request *o, struct run_image *image, struct error *err)
+static int add_app(struct appc_pod *pod, const struct app_request *o, struct run_image *image,
+		   struct error *err)
 {
-	struct appc_pod_app *app = grow(&pod->apps, &pod->n_apps, sizeof(*pod->apps));
+	struct appc_pod_app *app = edit_grow(&pod->apps, &pod->n_apps, sizeof(*pod->apps));
 	int r = app ? app_name_choose(pod, app, o, image->manifest->name, err) : no_memory(err);
 
 	if (r == 0)
 		r = fill_app(app, image, err);
 	if (r == 0)
-		r = apply_options(app->app, o, err);
+		r = app_options_apply(app->app, o, err);
 	if (r == 0)
 		r = add_mounts(app, o, err);
 	if (r == 0)
@@ -469,7 +342,8 @@ static int fill_apps(struct appc_pod *pod, struct run_image *images, struct erro
 		int r;
 
 		if (strlen(pod->apps[i].name) > APP_NAME_MAX)
-			return error_set(err, -ENAMETOOLONG, "app %s: its name has more than %d bytes.",
+			return error_set(err, -ENAMETOOLONG,
+					 "app %s: its name has more than %d bytes.",
 					 pod->apps[i].name, APP_NAME_MAX);
 		r = fill_app(&pod->apps[i], &images[i], err);
 		if (r != 0)
@@ -496,7 +370,8 @@ static int check_runnable(const struct appc_pod *pod, struct error *err)
 
 	for (size_t i = 0; r < 0 && i < faults.n; i++)
 		if (!faults.list[i].warning)
-			return error_set(err, r, "%s: %s.", faults.list[i].path, faults.list[i].text);
+			return error_set(err, r, "%s: %s.", faults.list[i].path,
+					 faults.list[i].text);
 	return r < 0 ? error_set(err, r, "the pod cannot be run") : 0;
 }
 

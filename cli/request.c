@@ -10,22 +10,25 @@ enum { GRACE_MAX = 86400 };
 
 const struct cli_option pod_request_options[] = {
 	{ "name", 'n', "NAME", "name of the pod", CLI_STRING, POD(name) },
-	{ "hostname", 0, "NAME", "host name inside; default: carob- and the beginning of the UUID", CLI_STRING,
-	  POD(hostname) },
+	{ "hostname", 0, "NAME", "host name inside; default: carob- and the beginning of the UUID",
+	  CLI_STRING, POD(hostname) },
 	{ "volume", 0, "NAME,kind=empty|host[,KEY=VALUE]...",
-	  "a volume of the pod; keys: source, readOnly, recursive, mode, uid, gid", CLI_LIST, POD(volumes) },
-	{ "pod-manifest", 0, "FILE", "run what this pod manifest says, in place of images", CLI_STRING, POD(manifest),
-	  .complete = CLI_COMPLETE_FILE },
-	{ "mosaic", 0, "DIR", "the mosaic that holds the root file systems", CLI_STRING, POD(mosaic),
-	  .complete = CLI_COMPLETE_DIRECTORY },
-	{ "stop-grace", 0, "SECONDS", "time between SIGTERM and SIGKILL when the pod is stopped; default: 10",
-	  CLI_NUMBER, POD(grace), .max = GRACE_MAX },
-	{ "ignore-isolator", 0, "NAME", "start although this host cannot enforce the isolator", CLI_LIST,
-	  POD(ignored_isolators) },
+	  "a volume of the pod; keys: source, readOnly, recursive, mode, uid, gid", CLI_LIST,
+	  POD(volumes) },
+	{ "pod-manifest", 0, "FILE", "run what this pod manifest says, in place of images",
+	  CLI_STRING, POD(manifest), .complete = CLI_COMPLETE_FILE },
+	{ "mosaic", 0, "DIR", "the mosaic that holds the root file systems", CLI_STRING,
+	  POD(mosaic), .complete = CLI_COMPLETE_DIRECTORY },
+	{ "stop-grace", 0, "SECONDS",
+	  "time between SIGTERM and SIGKILL when the pod is stopped; default: 10", CLI_NUMBER,
+	  POD(grace), .max = GRACE_MAX },
+	{ "ignore-isolator", 0, "NAME", "start although this host cannot enforce the isolator",
+	  CLI_LIST, POD(ignored_isolators) },
 	{ "rm", 0, NULL, "remove the pod when it has ended", CLI_FLAG, POD(remove) },
 	{ "uuid-file", 0, "FILE", "write the pod's UUID into FILE", CLI_STRING, POD(uuid_file),
 	  .complete = CLI_COMPLETE_FILE },
-	{ "dry-run", 0, NULL, "print the pod manifest that would be run, and run nothing", CLI_FLAG, POD(dry_run) },
+	{ "dry-run", 0, NULL, "print the pod manifest that would be run, and run nothing", CLI_FLAG,
+	  POD(dry_run) },
 	{ NULL },
 };
 
@@ -36,36 +39,46 @@ const struct cli_option start_request_options[] = {
 };
 
 const struct cli_option app_request_options[] = {
-	{ "app-name", 0, "NAME", "name of the app; default: the end of the image's name", CLI_STRING, APP(name) },
+	{ "app-name", 0, "NAME", "name of the app; default: the end of the image's name",
+	  CLI_STRING, APP(name) },
 	{ "exec", 0, "PATH", "program to run; ARGs are its arguments", CLI_STRING, APP(exec) },
 	{ "env", 'e', "NAME=VALUE", "set an environment variable", CLI_LIST, APP(environment) },
-	{ "user", 'u', "USER", "user: a name or number, or the path of a file whose owner it is", CLI_STRING, APP(user) },
+	{ "user", 'u', "USER", "user: a name or number, or the path of a file whose owner it is",
+	  CLI_STRING, APP(user) },
 	{ "group", 'g', "GROUP", "group, likewise", CLI_STRING, APP(group) },
 	{ "supplementary-gids", 0, "GID,...", "further groups, as numbers", CLI_STRING, APP(gids) },
 	{ "working-dir", 'w', "PATH", "directory to start in", CLI_STRING, APP(directory) },
-	{ "mount", 0, "volume=NAME,target=PATH", "mount a volume of the pod", CLI_LIST, APP(mounts) },
-	{ "bind", 'v', "SOURCE:TARGET[:ro]", "mount a file or directory of the host", CLI_LIST, APP(binds),
-	  .complete = CLI_COMPLETE_FILE },
+	{ "mount", 0, "volume=NAME,target=PATH", "mount a volume of the pod", CLI_LIST,
+	  APP(mounts) },
+	{ "bind", 'v', "SOURCE:TARGET[:ro]", "mount a file or directory of the host", CLI_LIST,
+	  APP(binds), .complete = CLI_COMPLETE_FILE },
 	{ "read-only", 0, NULL, "mount the root file system read-only", CLI_FLAG, APP(read_only) },
 	{ "memory", 'm', "SIZE", "limit of memory, as 64M or 1.5G", CLI_SIZE, APP(memory) },
-	{ "cpus", 0, "NUMBER", "limit of processor time, in processors, as 0.5", CLI_STRING, APP(cpus) },
-	{ "pids-limit", 0, "NUMBER", "limit of processes and threads", CLI_NUMBER, APP(pids), .max = 4194304 },
-	{ "rlimit", 0, "NAME=SOFT[:HARD]", "a limit of setrlimit(2), as nofile=1024", CLI_LIST, APP(rlimits) },
-	{ "cap-retain", 0, "NAME,...", "capabilities to keep, all others go", CLI_STRING, APP(cap_retain) },
-	{ "cap-remove", 0, "NAME,...", "capabilities to take from the default set", CLI_STRING, APP(cap_remove) },
-	{ "no-new-privileges", 0, NULL, "no program may gain rights by set-user-ID or capabilities", CLI_FLAG,
-	  APP(no_new_privileges) },
-	{ "seccomp", 0, "retain|remove:NAME,...", "system calls that alone are allowed, or that are not", CLI_STRING,
-	  APP(seccomp) },
-	{ "isolator", 0, "NAME=JSON", "any isolator, its value as in a manifest", CLI_LIST, APP(isolators) },
+	{ "cpus", 0, "NUMBER", "limit of processor time, in processors, as 0.5", CLI_STRING,
+	  APP(cpus) },
+	{ "pids-limit", 0, "NUMBER", "limit of processes and threads", CLI_NUMBER, APP(pids),
+	  .max = 4194304 },
+	{ "rlimit", 0, "NAME=SOFT[:HARD]", "a limit of setrlimit(2), as nofile=1024", CLI_LIST,
+	  APP(rlimits) },
+	{ "cap-retain", 0, "NAME,...", "capabilities to keep, all others go", CLI_STRING,
+	  APP(cap_retain) },
+	{ "cap-remove", 0, "NAME,...", "capabilities to take from the default set", CLI_STRING,
+	  APP(cap_remove) },
+	{ "no-new-privileges", 0, NULL, "no program may gain rights by set-user-ID or capabilities",
+	  CLI_FLAG, APP(no_new_privileges) },
+	{ "seccomp", 0, "retain|remove:NAME,...",
+	  "system calls that alone are allowed, or that are not", CLI_STRING, APP(seccomp) },
+	{ "isolator", 0, "NAME=JSON", "any isolator, its value as in a manifest", CLI_LIST,
+	  APP(isolators) },
 	{ NULL },
 };
 
 const struct cli_option input_request_options[] = {
-	{ "interactive", 'i', NULL, "connect standard input, also where the default is none", CLI_FLAG,
-	  APP(input.interactive) },
+	{ "interactive", 'i', NULL, "connect standard input, also where the default is none",
+	  CLI_FLAG, APP(input.interactive) },
 	{ "tty", 't', NULL, "give the app a terminal", CLI_FLAG, APP(input.tty) },
-	{ "no-tty", 'T', NULL, "give the app no terminal even when standard input is one", CLI_FLAG, APP(input.no_tty) },
+	{ "no-tty", 'T', NULL, "give the app no terminal even when standard input is one", CLI_FLAG,
+	  APP(input.no_tty) },
 	{ NULL },
 };
 
@@ -87,7 +100,8 @@ static struct app_request *app_add(struct run_request *r)
 }
 
 /* IMAGE [ARG]..., up to "---" or the end. more: there is another app. */
-static int app_operands(struct app_request *app, struct cli_args *args, bool *more, struct error *err)
+static int app_operands(struct app_request *app, struct cli_args *args, bool *more,
+			struct error *err)
 {
 	*more = false;
 	if (args->n == 0 || str_eq(args->argv[0], "---"))
@@ -108,7 +122,8 @@ static int app_operands(struct app_request *app, struct cli_args *args, bool *mo
 }
 
 /* Options in front of the first image; the manifest may stand for images. */
-static int first_app(struct run_request *r, struct cli_args *args, bool starts, bool *more, struct error *err)
+static int first_app(struct run_request *r, struct cli_args *args, bool starts, bool *more,
+		     struct error *err)
 {
 	static const struct app_request nothing;
 	struct app_request *app = app_add(r);
@@ -129,14 +144,17 @@ static int first_app(struct run_request *r, struct cli_args *args, bool starts, 
 		return app_operands(app, args, more, err);
 	*more = false;
 	if (args->n > 0)
-		return usage(err, "--pod-manifest takes the place of images: give one or the other");
+		return usage(err,
+			     "--pod-manifest takes the place of images: give one or the other");
 	if (memcmp(app, &nothing, sizeof(nothing)) != 0)
-		return usage(err, "with --pod-manifest the manifest says everything about the apps");
+		return usage(err,
+			     "with --pod-manifest the manifest says everything about the apps");
 	r->n_apps = 0;
 	return 0;
 }
 
-static int next_app(struct run_request *r, struct cli_args *args, bool starts, bool *more, struct error *err)
+static int next_app(struct run_request *r, struct cli_args *args, bool starts, bool *more,
+		    struct error *err)
 {
 	struct app_request *app = app_add(r);
 	struct cli_set sets[] = { { app_request_options, app }, { input_request_options, app } };
@@ -146,7 +164,9 @@ static int next_app(struct run_request *r, struct cli_args *args, bool starts, b
 		return error_set(err, -ENOMEM, "command line");
 	result = cli_parse_leading(sets, starts ? 2 : 1, args, err);
 	if (result == CLI_USAGE)
-		error_prefix(err, result, "app %zu (options of the pod stand before the first image)", r->n_apps);
+		error_prefix(err, result,
+			     "app %zu (options of the pod stand before the first image)",
+			     r->n_apps);
 	return result ? result : app_operands(app, args, more, err);
 }
 
@@ -164,11 +184,14 @@ static int check(const struct run_request *r, struct error *err)
 	if (connected > 1)
 		return usage(err, "only one app can have the standard input or the terminal");
 	if (connected && r->start.detach)
-		return usage(err, "a detached pod has no standard input: --detach does not go with --interactive or --tty");
+		return usage(
+			err,
+			"a detached pod has no standard input: --detach does not go with --interactive or --tty");
 	return 0;
 }
 
-int run_request_parse(struct run_request *ret, struct cli_args *args, bool starts, struct error *err)
+int run_request_parse(struct run_request *ret, struct cli_args *args, bool starts,
+		      struct error *err)
 {
 	bool more;
 	int r;

@@ -3,7 +3,8 @@
  * What `carob run` and `carob prepare` were asked for, and the pod that comes of it. All of this is
  * pure: no file is opened, nothing is looked up.
  *
- *	carob run [POD OPTION | APP OPTION]... IMAGE [ARG]... [--- [APP OPTION]... IMAGE [ARG]...]...
+ *	carob run [POD OPTION | APP OPTION]... IMAGE [ARG]...
+ *		[--- [APP OPTION]... IMAGE [ARG]...]...
  *
  * Options of an app stand before its image, so that everything behind the image belongs to the app.
  * "---" begins the next app. A "--" right behind the image is skipped.
@@ -49,14 +50,16 @@ struct run_request {
 };
 
 extern const struct cli_option pod_request_options[], start_request_options[];
-extern const struct cli_option app_request_options[], input_request_options[]; /* both fill a struct app_request */
+extern const struct cli_option app_request_options[],
+	input_request_options[]; /* both fill a struct app_request */
 
-/* Reads the whole command line. starts: `run`, which also has the options of start and input. 0 or an exit
- * code. ret is to be deinitialised in any case. */
-int run_request_parse(struct run_request *ret, struct cli_args *args, bool starts, struct error *err) _must_check_;
+/* Reads the whole command line. starts: `run`, which also has the options of start and input. 0 or
+ * an exit code. ret is to be deinitialised in any case. */
+int run_request_parse(struct run_request *ret, struct cli_args *args, bool starts,
+		      struct error *err) _must_check_;
 void run_request_deinit(struct run_request *r);
 
-/* ---- values of options ----------------------------------------------------------------------------- */
+/* ---- values of options ----------------------------------------------------------------------- */
 
 /* NAME,kind=empty|host[,KEY=VALUE]... The strings of *ret are the caller's. */
 int volume_parse(const char *text, struct appc_volume *ret, struct error *err) _must_check_;
@@ -74,11 +77,16 @@ struct bind_words {
 int bind_parse(const char *text, struct bind_words *ret, struct error *err) _must_check_;
 void bind_deinit(struct bind_words *b);
 
+/* Puts the options in place of what the app says. 0 or an exit code. */
+int app_options_apply(struct appc_app *app, const struct app_request *o, struct error *err)
+	_must_check_;
+
 /* Changes the app's isolators as the options say: an option takes the place of what the image has
  * of its kind. */
-int isolators_apply(const struct app_request *o, struct appc_isolators *isolators, struct error *err) _must_check_;
+int isolators_apply(const struct app_request *o, struct appc_isolators *isolators,
+		    struct error *err) _must_check_;
 
-/* ---- the pod ---------------------------------------------------------------------------------------- */
+/* ---- the pod --------------------------------------------------------------------------------- */
 
 /* One image of the pod, resolved. What reify() needs of the manifest is taken out of it. */
 struct run_image {

@@ -8,8 +8,8 @@ struct rm_options {
 };
 
 static const struct cli_option rm_options[] = {
-	{ "force", 'f', NULL, "kill pods that are running, and do not mind those that do not exist", CLI_FLAG,
-	  offsetof(struct rm_options, force) },
+	{ "force", 'f', NULL, "kill pods that are running, and do not mind those that do not exist",
+	  CLI_FLAG, offsetof(struct rm_options, force) },
 	{ NULL },
 };
 

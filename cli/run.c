@@ -26,7 +26,8 @@ static void run_images_deinit(struct run_images *i)
 	free(i->list);
 }
 
-static int resolve_one(const struct images *im, const char *reference, struct run_image *ret, struct error *err)
+static int resolve_one(const struct images *im, const char *reference, struct run_image *ret,
+		       struct error *err)
 {
 	struct progress bar;
 	const struct images_progress report = progress_begin(&bar);
@@ -44,8 +45,8 @@ static int resolve_one(const struct images *im, const char *reference, struct ru
 }
 
 /* base: the given manifest, whose apps say their images by ID. */
-static int resolve(const struct images *im, const struct run_request *request, const struct appc_pod *base,
-		   struct run_images *ret, struct error *err)
+static int resolve(const struct images *im, const struct run_request *request,
+		   const struct appc_pod *base, struct run_images *ret, struct error *err)
 {
 	size_t n = base ? base->n_apps : request->n_apps;
 	int r = 0;
@@ -54,7 +55,8 @@ static int resolve(const struct images *im, const struct run_request *request, c
 	if (!ret->list)
 		return error_set(err, -ENOMEM, "images");
 	for (; r == 0 && ret->n < n; ret->n++)
-		r = resolve_one(im, base ? base->apps[ret->n].image_id : request->apps[ret->n].image,
+		r = resolve_one(im,
+				base ? base->apps[ret->n].image_id : request->apps[ret->n].image,
 				&ret->list[ret->n], err);
 	return r;
 }
@@ -71,11 +73,12 @@ static int read_manifest(const char *path, struct appc_pod **ret, struct error *
 	r = appc_pod_read(ret, text, len, &faults);
 	for (size_t i = 0; r < 0 && i < faults.n; i++)
 		if (!faults.list[i].warning)
-			return error_set(err, r, "%s: %s: %s.", path, faults.list[i].path, faults.list[i].text);
+			return error_set(err, r, "%s: %s: %s.", path, faults.list[i].path,
+					 faults.list[i].text);
 	return r < 0 ? error_set(err, r, "%s", path) : 0;
 }
 
-/* --bind takes paths of this process: made absolute and free of links, as a host volume has to be. */
+/* --bind takes paths of this process: made absolute, without links, as host volumes have to be. */
 static int absolute_binds(struct run_request *request, struct cli_list *made, struct error *err)
 {
 	for (size_t i = 0; i < request->n_apps; i++) {
@@ -83,7 +86,9 @@ static int absolute_binds(struct run_request *request, struct cli_list *made, st
 
 		for (size_t k = 0; k < binds->n; k++) {
 			const char *colon = strchr(binds->items[k], ':');
-			_free_ char *source = colon ? strndup(binds->items[k], (size_t)(colon - binds->items[k])) : NULL;
+			_free_ char *source = colon ? strndup(binds->items[k],
+							      (size_t)(colon - binds->items[k]))
+						    : NULL;
 			_free_ char *real = source ? realpath(source, NULL) : NULL;
 			const char **items;
 			char *text;
@@ -144,10 +149,12 @@ static int print_manifest(const struct appc_pod *pod, struct error *err)
 	_free_ char *text = NULL;
 	int r = appc_pod_write(pod, &text);
 
-	return r < 0 ? error_set(err, r, "cannot write the pod manifest") : cli_print(err, "%s\n", text);
+	return r < 0 ? error_set(err, r, "cannot write the pod manifest")
+		     : cli_print(err, "%s\n", text);
 }
 
-static int run_request(const struct cli *cli, struct run_request *request, bool prepared, struct error *err)
+static int run_request(const struct cli *cli, struct run_request *request, bool prepared,
+		       struct error *err)
 {
 	_images_ struct images im = { 0 };
 	_cleanup_(run_images_deinit) struct run_images images = { 0 };
@@ -177,7 +184,8 @@ static int run_request(const struct cli *cli, struct run_request *request, bool 
 	return cli_print(err, "%s\n", l.pod.uuid);
 }
 
-static int run_or_prepare(const struct cli *cli, struct cli_args *args, bool starts, struct error *err)
+static int run_or_prepare(const struct cli *cli, struct cli_args *args, bool starts,
+			  struct error *err)
 {
 	_cleanup_(run_request_deinit) struct run_request request;
 	struct cli here = *cli;
@@ -185,7 +193,8 @@ static int run_or_prepare(const struct cli *cli, struct cli_args *args, bool sta
 
 	if (r != 0)
 		return r;
-	if (request.pod.mosaic && snprintf(here.mosaic, sizeof(here.mosaic), "%s", request.pod.mosaic) >= (int)sizeof(here.mosaic))
+	if (request.pod.mosaic && snprintf(here.mosaic, sizeof(here.mosaic), "%s",
+					   request.pod.mosaic) >= (int)sizeof(here.mosaic))
 		return error_set(err, -ENAMETOOLONG, "--mosaic");
 	if (request.pod.mosaic && *request.pod.mosaic != '/') {
 		error_set(err, -EINVAL, "--mosaic %s is no absolute path.", request.pod.mosaic);
@@ -204,9 +213,9 @@ static int prepare_run(const struct cli *cli, struct cli_args *args, struct erro
 	return run_or_prepare(cli, args, false, err);
 }
 
-#define APPS_PROSE                                                                              \
-	"IMAGE is a file, an image ID or the beginning of one, or NAME[:VERSION][,LABEL=VALUE]...\n" \
-	"ARGs take the place of the image's command. Options of an app stand before its image;\n"  \
+#define APPS_PROSE                                                                                \
+	"IMAGE is a file, an image ID or the beginning of one, or NAME[:VERSION][,LABEL=VALUE]\n" \
+	"ARGs take the place of the image's command. Options of an app stand before its image;\n" \
 	"`---` begins the next app, and everything behind it belongs to that one."
 
 const struct cli_verb verb_run = {

@@ -16,10 +16,11 @@ struct prepared_options {
 static const struct cli_option prepared_options[] = {
 	{ "detach", 'd', NULL, "print the UUID and return as soon as all apps run", CLI_FLAG,
 	  offsetof(struct prepared_options, start.detach) },
-	{ "interactive", 'i', NULL, "connect standard input, also where the default is none", CLI_FLAG,
-	  INPUT(interactive) },
+	{ "interactive", 'i', NULL, "connect standard input, also where the default is none",
+	  CLI_FLAG, INPUT(interactive) },
 	{ "tty", 't', NULL, "give the app a terminal", CLI_FLAG, INPUT(tty) },
-	{ "no-tty", 'T', NULL, "give the app no terminal even when standard input is one", CLI_FLAG, INPUT(no_tty) },
+	{ "no-tty", 'T', NULL, "give the app no terminal even when standard input is one", CLI_FLAG,
+	  INPUT(no_tty) },
 	{ NULL },
 };
 
@@ -30,7 +31,9 @@ static int check(const struct prepared_options *o, const struct pod *pod, struct
 	if (o->input.tty && o->input.no_tty)
 		error_set(err, -EINVAL, "--tty and --no-tty: give one or the other.");
 	else if (connected && o->start.detach)
-		error_set(err, -EINVAL, "a detached pod has no standard input: --detach does not go with --interactive or --tty.");
+		error_set(
+			err, -EINVAL,
+			"a detached pod has no standard input: --detach does not go with --interactive or --tty.");
 	else if (connected && pod->launch.n_apps > 1)
 		error_set(err, -EINVAL, "--interactive and --tty are for pods of one app.");
 	else
@@ -51,7 +54,8 @@ static int take(struct launch *l, const char *word, struct error *err)
 	if (r != 0)
 		return r;
 	if (pod_status_load(&status, l->dirfd) < 0 || status.state != POD_PREPARED)
-		return error_set(err, -EINVAL, "pod %s is not prepared: it can be started only once.", word);
+		return error_set(err, -EINVAL,
+				 "pod %s is not prepared: it can be started only once.", word);
 	return pod_read(&l->pod, l->dirfd, l->pod.uuid, err);
 }
 
@@ -79,7 +83,8 @@ static void put_back(const struct launch *l)
 {
 	const struct pod_status status = { .state = POD_PREPARED, .exit = -1 };
 
-	if (faccessat(l->dirfd, "pod", F_OK, AT_SYMLINK_NOFOLLOW) == 0) /* carob-stage1 did not clear it away */
+	if (faccessat(l->dirfd, "pod", F_OK, AT_SYMLINK_NOFOLLOW) ==
+	    0) /* carob-stage1 did not clear it away */
 		(void)!pod_status_write(&status, l->dirfd, true, NULL);
 }
 

@@ -16,14 +16,10 @@ static const struct cli_option status_options[] = {
 
 /* The lines before the apps. */
 static const struct table_column facts[] = {
-	{ "uuid", "uuid" },
-	{ "name", "name" },
-	{ "state", "state" },
-	{ "exit", "exit" },
-	{ "created", "created" },
-	{ "hostname", "hostname" },
-	{ "images", "images" },
-	{ NULL },
+	{ "uuid", "uuid" },       { "name", "name" },
+	{ "state", "state" },     { "exit", "exit" },
+	{ "created", "created" }, { "hostname", "hostname" },
+	{ "images", "images" },   { NULL },
 };
 
 static const struct table_column stats[] = {
@@ -76,7 +72,9 @@ static int print_text(json_t *row, struct error *err)
 	if (r < 0 || json_array_size(apps) == 0)
 		return r;
 	r = cli_puts("\n", err);
-	return r < 0 ? r : table_print(json_incref(apps), app_columns, &(struct table_options){ 0 }, err);
+	return r < 0 ? r
+		     : table_print(json_incref(apps), app_columns, &(struct table_options){ 0 },
+				   err);
 }
 
 static int status_run(const struct cli *cli, struct cli_args *args, struct error *err)

@@ -11,15 +11,17 @@ struct stop_options {
 };
 
 static const struct cli_option stop_options[] = {
-	{ "grace", 0, "SECONDS", "time between SIGTERM and SIGKILL; default: as the pod was made", CLI_NUMBER,
-	  offsetof(struct stop_options, grace), .max = GRACE_MAX },
+	{ "grace", 0, "SECONDS", "time between SIGTERM and SIGKILL; default: as the pod was made",
+	  CLI_NUMBER, offsetof(struct stop_options, grace), .max = GRACE_MAX },
 	{ NULL },
 };
 
-static int stop_one(const struct cli *cli, const char *word, const struct cli_number *grace, struct error *err)
+static int stop_one(const struct cli *cli, const char *word, const struct cli_number *grace,
+		    struct error *err)
 {
 	_cleanup_(pod_api_message_deinit) struct pod_api_message reply = { .fd = -1 };
-	json_t *params = grace->given ? json_pack("{s:I}", "grace", (json_int_t)grace->value) : NULL;
+	json_t *params = grace->given ? json_pack("{s:I}", "grace", (json_int_t)grace->value)
+				      : NULL;
 	_close_ int dirfd = -1, sock = -1;
 	char uuid[UUID_TEXT];
 	int r = pod_reach(cli, word, uuid, &dirfd, &sock, err);

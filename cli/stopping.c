@@ -4,8 +4,8 @@
 
 #include "cli/teardown.h"
 
-int pod_reach(const struct cli *cli, const char *word, char ret_uuid[UUID_TEXT], int *ret_dirfd, int *ret_sock,
-	      struct error *err)
+int pod_reach(const struct cli *cli, const char *word, char ret_uuid[UUID_TEXT], int *ret_dirfd,
+	      int *ret_sock, struct error *err)
 {
 	_cleanup_(pod_status_deinit) struct pod_status status = { .exit = -1 };
 	_close_ int dirfd = -1, sock = -1;
@@ -16,7 +16,8 @@ int pod_reach(const struct cli *cli, const char *word, char ret_uuid[UUID_TEXT],
 	if (r != 0)
 		return r;
 	if (status.state != POD_RUNNING) {
-		error_set(err, -ESRCH, "pod %s is not running but %s.", word, pod_state_name(status.state));
+		error_set(err, -ESRCH, "pod %s is not running but %s.", word,
+			  pod_state_name(status.state));
 		return CLI_STATE;
 	}
 	sock = pod_api_connect(&cli->dirs, ret_uuid, err);
@@ -39,7 +40,9 @@ static int ask_to_stop(const struct cli *cli, const char *uuid, unsigned grace)
 	_cleanup_(pod_api_message_deinit) struct pod_api_message reply = { .fd = -1 };
 	_close_ int sock = pod_api_connect(&cli->dirs, uuid, NULL);
 
-	return sock < 0 ? sock : pod_api_call(sock, "stop", json_pack("{s:i}", "grace", grace), NULL, &reply, NULL);
+	return sock < 0 ? sock
+			: pod_api_call(sock, "stop", json_pack("{s:i}", "grace", grace), NULL,
+				       &reply, NULL);
 }
 
 int pod_kill_now(const struct cli *cli, const char *uuid, int dirfd, struct error *err)

@@ -8,11 +8,11 @@
 enum {
 	COLUMNS_MAX = 12,
 	TABLE_BYTES = 256 << 20,
-	SHORT_ID = 8,	     /* of a UUID */
-	SHORT_DIGEST = 12,   /* of an image ID */
+	SHORT_ID = 8,      /* of a UUID */
+	SHORT_DIGEST = 12, /* of an image ID */
 };
 
-/* ---- cells ------------------------------------------------------------------------------------- */
+/* ---- cells ----------------------------------------------------------------------------------- */
 
 static void format_plain(char dst[TABLE_CELL], const json_t *value)
 {
@@ -28,7 +28,8 @@ static void format_plain(char dst[TABLE_CELL], const json_t *value)
 	for (size_t i = 0; i < json_array_size(value) && used < TABLE_CELL; i++) {
 		const char *word = json_string_value(json_array_get(value, i));
 
-		used += (size_t)snprintf(dst + used, TABLE_CELL - used, "%s%s", i ? "," : "", word ? word : "?");
+		used += (size_t)snprintf(dst + used, TABLE_CELL - used, "%s%s", i ? "," : "",
+					 word ? word : "?");
 	}
 }
 
@@ -37,7 +38,10 @@ void table_format_id(char dst[TABLE_CELL], const struct json_t *value)
 	const char *id = json_string_value(value);
 	bool image = id && str_starts(id, "sha512-");
 
-	snprintf(dst, TABLE_CELL, "%.*s", image ? SHORT_DIGEST : SHORT_ID, !id ? "" : image ? id + 7 : id);
+	snprintf(dst, TABLE_CELL, "%.*s", image ? SHORT_DIGEST : SHORT_ID,
+		 !id     ? ""
+		 : image ? id + 7
+			 : id);
 }
 
 void table_format_age(char dst[TABLE_CELL], const struct json_t *value)
@@ -46,7 +50,7 @@ void table_format_age(char dst[TABLE_CELL], const struct json_t *value)
 		int64_t seconds;
 		const char *name;
 	} units[] = { { 365 * 86400, "year" }, { 30 * 86400, "month" }, { 86400, "day" },
-		      { 3600, "hour" },	       { 60, "minute" },	{ 1, "second" } };
+		      { 3600, "hour" },        { 60, "minute" },        { 1, "second" } };
 	int64_t then, age;
 
 	dst[0] = '\0';
@@ -58,7 +62,8 @@ void table_format_age(char dst[TABLE_CELL], const struct json_t *value)
 
 		if (n < 1)
 			continue;
-		snprintf(dst, TABLE_CELL, "%jd %s%s ago", (intmax_t)n, units[i].name, n > 1 ? "s" : "");
+		snprintf(dst, TABLE_CELL, "%jd %s%s ago", (intmax_t)n, units[i].name,
+			 n > 1 ? "s" : "");
 		return;
 	}
 	snprintf(dst, TABLE_CELL, age < 0 ? "in the future" : "now");
@@ -83,7 +88,8 @@ void table_format_seconds(char dst[TABLE_CELL], const struct json_t *value)
 		 (int)(hundredths / 100 % 60), (int)(hundredths % 100));
 }
 
-static void cell_make(char dst[TABLE_CELL], const struct table_column *column, const json_t *row, bool whole)
+static void cell_make(char dst[TABLE_CELL], const struct table_column *column, const json_t *row,
+		      bool whole)
 {
 	const json_t *value = json_object_get(row, column->key);
 	char raw[TABLE_CELL];
@@ -102,7 +108,7 @@ void table_cell(char dst[TABLE_CELL], const struct table_column *column, const s
 	cell_make(dst, column, row, false);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 /* How many places a terminal needs: continuation bytes of UTF-8 take none. */
 static size_t width(const char *s)
@@ -124,7 +130,8 @@ static int cell_add(struct buf *b, const char *text, size_t room, bool right, bo
 	return r;
 }
 
-static int text_make(struct buf *b, const json_t *rows, const struct table_column *columns, bool legend)
+static int text_make(struct buf *b, const json_t *rows, const struct table_column *columns,
+		     bool legend)
 {
 	size_t widths[COLUMNS_MAX] = { 0 }, n = 0;
 	char cell[TABLE_CELL];
@@ -160,8 +167,8 @@ static int first_column(struct buf *b, const json_t *rows, const struct table_co
 	return r;
 }
 
-int table_print(struct json_t *rows, const struct table_column *columns, const struct table_options *o,
-		struct error *err)
+int table_print(struct json_t *rows, const struct table_column *columns,
+		const struct table_options *o, struct error *err)
 {
 	_buf_ struct buf b = BUF_INIT(TABLE_BYTES);
 	int r;
@@ -170,7 +177,8 @@ int table_print(struct json_t *rows, const struct table_column *columns, const s
 		return error_set(err, -ENOMEM, "cannot make the list");
 	if (o->json && !o->quiet)
 		return cli_put_json(rows, err);
-	r = o->quiet ? first_column(&b, rows, columns) : text_make(&b, rows, columns, !o->no_legend);
+	r = o->quiet ? first_column(&b, rows, columns)
+		     : text_make(&b, rows, columns, !o->no_legend);
 	json_decref(rows);
 	if (r < 0)
 		return error_set(err, r, "cannot make the list");

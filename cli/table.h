@@ -16,7 +16,7 @@ enum { TABLE_CELL = 512 };
 struct table_column {
 	const char *title; /* NULL ends the table */
 	const char *key;   /* member of the row; missing or null is shown as "-" */
-	bool right;	   /* numbers stand at the right */
+	bool right;        /* numbers stand at the right */
 	/* Writes the value for people; NULL: strings and numbers as they are, lists with commas. */
 	void (*format)(char dst[TABLE_CELL], const struct json_t *value);
 };
@@ -26,14 +26,17 @@ struct table_options {
 };
 
 /* Prints the array rows to standard output and takes its reference (NULL: memory was out). */
-int table_print(struct json_t *rows, const struct table_column *columns, const struct table_options *o,
-		struct error *err) _must_check_;
+int table_print(struct json_t *rows, const struct table_column *columns,
+		const struct table_options *o, struct error *err) _must_check_;
 
 /* One cell of a row as text for people, escaped. */
 void table_cell(char dst[TABLE_CELL], const struct table_column *column, const struct json_t *row);
 
 /* Formats for columns. */
-void table_format_id(char dst[TABLE_CELL], const struct json_t *value);	      /* the beginning of a UUID or image ID */
-void table_format_age(char dst[TABLE_CELL], const struct json_t *value);      /* RFC 3339: "3 minutes ago" */
-void table_format_size(char dst[TABLE_CELL], const struct json_t *value);     /* bytes: "1.5M" */
-void table_format_seconds(char dst[TABLE_CELL], const struct json_t *value); /* nanoseconds: "0:01.25" */
+void table_format_id(char dst[TABLE_CELL],
+		     const struct json_t *value); /* the beginning of a UUID or image ID */
+void table_format_age(char dst[TABLE_CELL],
+		      const struct json_t *value); /* RFC 3339: "3 minutes ago" */
+void table_format_size(char dst[TABLE_CELL], const struct json_t *value); /* bytes: "1.5M" */
+void table_format_seconds(char dst[TABLE_CELL],
+			  const struct json_t *value); /* nanoseconds: "0:01.25" */

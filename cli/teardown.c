@@ -20,7 +20,7 @@ int teardown_cgroups(const char *uuid, struct error *err)
 	return r < 0 ? r : cgroup_remove(&host, path, err);
 }
 
-/* ---- volumes ------------------------------------------------------------------------------------- */
+/* ---- volumes --------------------------------------------------------------------------------- */
 
 struct volume_names {
 	char prefix[sizeof("pod.") + UUID_TEXT + 1];
@@ -31,7 +31,8 @@ static int volume_note(const struct mosaic_volume *v, void *arg)
 {
 	struct volume_names *n = arg;
 
-	return str_starts(v->name, n->prefix) ? buf_add(&n->names, v->name, strlen(v->name) + 1) : 0;
+	return str_starts(v->name, n->prefix) ? buf_add(&n->names, v->name, strlen(v->name) + 1)
+					      : 0;
 }
 
 static int drop_found(struct mosaic *m, const char *uuid, struct error *err)
@@ -54,7 +55,9 @@ static int drop_volumes(const struct teardown *t, struct error *err)
 	int r = 0;
 
 	if (!m) {
-		r = mosaic_open(&own, t->launch && t->launch->mosaic ? t->launch->mosaic : t->cli->mosaic, NULL, 0, err);
+		r = mosaic_open(&own,
+				t->launch && t->launch->mosaic ? t->launch->mosaic : t->cli->mosaic,
+				NULL, 0, err);
 		if (r == -ENOENT)
 			return 0; /* no mosaic, no volumes */
 		m = own;
@@ -67,7 +70,7 @@ static int drop_volumes(const struct teardown *t, struct error *err)
 	return r;
 }
 
-/* ---- directories --------------------------------------------------------------------------------- */
+/* ---- directories ----------------------------------------------------------------------------- */
 
 static int remove_below(const char *dir, const char *uuid, struct error *err)
 {

@@ -18,7 +18,7 @@ struct terminal_size terminal_size(void)
 	return (struct terminal_size){ size.ws_row, size.ws_col };
 }
 
-/* ---- raw mode ------------------------------------------------------------------------------------ */
+/* ---- raw mode -------------------------------------------------------------------------------- */
 
 struct raw {
 	struct termios before;
@@ -46,7 +46,7 @@ static int raw_enter(struct raw *raw)
 	return 0;
 }
 
-/* ---- signals ------------------------------------------------------------------------------------- */
+/* ---- signals --------------------------------------------------------------------------------- */
 
 struct signals {
 	int fd;
@@ -75,7 +75,7 @@ static void signals_release(struct signals *s)
 	(void)sigprocmask(SIG_SETMASK, &s->before, NULL);
 }
 
-/* ---- the relay ------------------------------------------------------------------------------------ */
+/* ---- the relay ------------------------------------------------------------------------------- */
 
 enum { FROM_USER, FROM_APP, FROM_API, FROM_SIGNALS, SOURCES };
 

@@ -22,4 +22,5 @@ struct terminal_relay {
 
 /* Relays until done() says so, or until a signal comes that would end this process: *ret_signal is
  * its number then, else 0. */
-int terminal_relay(const struct terminal_relay *relay, int *ret_signal, struct error *err) _must_check_;
+int terminal_relay(const struct terminal_relay *relay, int *ret_signal, struct error *err)
+	_must_check_;

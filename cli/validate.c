@@ -10,7 +10,8 @@ struct validate_options {
 
 static const struct cli_option validate_options[] = {
 	{ "json", 0, NULL, "as JSON", CLI_FLAG, offsetof(struct validate_options, json) },
-	{ "quiet", 'q', NULL, "only say what is wrong", CLI_FLAG, offsetof(struct validate_options, quiet) },
+	{ "quiet", 'q', NULL, "only say what is wrong", CLI_FLAG,
+	  offsetof(struct validate_options, quiet) },
 	{ NULL },
 };
 
@@ -20,15 +21,16 @@ static json_t *faults_json(const char *file, const char *kind, const struct appc
 
 	for (size_t i = 0; i < faults->n; i++)
 		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:b}", "path", faults->list[i].path, "text",
-						faults->list[i].text, "warning", faults->list[i].warning));
-	return json_pack("{s:s, s:s?, s:b, s:o}", "file", file, "kind", kind, "valid", faults->n_errors == 0, "faults",
-			 list);
+				      json_pack("{s:s, s:s, s:b}", "path", faults->list[i].path,
+						"text", faults->list[i].text, "warning",
+						faults->list[i].warning));
+	return json_pack("{s:s, s:s?, s:b, s:o}", "file", file, "kind", kind, "valid",
+			 faults->n_errors == 0, "faults", list);
 }
 
 /* 0 valid, 1 not, or negative. */
-static int validate_one(const struct images *im, const char *file, const struct validate_options *o, json_t *all,
-			struct error *err)
+static int validate_one(const struct images *im, const char *file, const struct validate_options *o,
+			json_t *all, struct error *err)
 {
 	_appc_faults_ struct appc_faults faults = APPC_FAULTS_INIT;
 	const char *kind = NULL;
@@ -65,7 +67,8 @@ static int validate_run(const struct cli *cli, struct cli_args *args, struct err
 		return r;
 	all = json_array();
 	for (size_t i = 0; i < args->n; i++)
-		result = cli_next_failure(result, validate_one(&im, args->argv[i], &o, all, err), err);
+		result = cli_next_failure(result, validate_one(&im, args->argv[i], &o, all, err),
+					  err);
 	if (!o.json) {
 		json_decref(all);
 		return result;

@@ -6,22 +6,23 @@
 #include "cli/verbs.h"
 
 const struct cli_verb *const cli_verbs[] = {
-	&verb_run,    &verb_prepare, &verb_run_prepared, &verb_list, &verb_status,   &verb_enter,
-	&verb_ps,     &verb_logs,    &verb_stop,	 &verb_kill, &verb_wait,     &verb_rm,
-	&verb_gc,     &verb_image,   &verb_validate,	 &verb_info, &verb_version, &verb_completion,
-	&verb_help,   NULL,
+	&verb_run,   &verb_prepare, &verb_run_prepared, &verb_list,  &verb_status,
+	&verb_enter, &verb_ps,      &verb_logs,         &verb_stop,  &verb_kill,
+	&verb_wait,  &verb_rm,      &verb_gc,           &verb_image, &verb_validate,
+	&verb_info,  &verb_version, &verb_completion,   &verb_help,  NULL,
 };
 
 const struct cli_option cli_global_options[] = {
 	{ "root", 0, "DIR", "where pods and images are kept (CAROB_ROOT)", CLI_STRING,
 	  offsetof(struct cli_globals, root), .complete = CLI_COMPLETE_DIRECTORY },
-	{ "runroot", 0, "DIR", "where what lasts until the next boot is kept (CAROB_RUNROOT)", CLI_STRING,
-	  offsetof(struct cli_globals, runroot), .complete = CLI_COMPLETE_DIRECTORY },
-	{ "mosaic", 0, "DIR", "the mosaic that holds the root file systems (CAROB_MOSAIC)", CLI_STRING,
-	  offsetof(struct cli_globals, mosaic), .complete = CLI_COMPLETE_DIRECTORY },
-	{ "debug", 0, NULL, "let the parts say on standard error what they do (CAROB_DEBUG)", CLI_FLAG,
-	  offsetof(struct cli_globals, debug) },
-	{ "version", 0, NULL, "print the version", CLI_FLAG, offsetof(struct cli_globals, version) },
+	{ "runroot", 0, "DIR", "where what lasts until the next boot is kept (CAROB_RUNROOT)",
+	  CLI_STRING, offsetof(struct cli_globals, runroot), .complete = CLI_COMPLETE_DIRECTORY },
+	{ "mosaic", 0, "DIR", "the mosaic that holds the root file systems (CAROB_MOSAIC)",
+	  CLI_STRING, offsetof(struct cli_globals, mosaic), .complete = CLI_COMPLETE_DIRECTORY },
+	{ "debug", 0, NULL, "let the parts say on standard error what they do (CAROB_DEBUG)",
+	  CLI_FLAG, offsetof(struct cli_globals, debug) },
+	{ "version", 0, NULL, "print the version", CLI_FLAG,
+	  offsetof(struct cli_globals, version) },
 	{ NULL },
 };
 
@@ -49,8 +50,8 @@ static int choose(const struct cli_verb *const *verbs, const char *before, struc
 	if (!verb) {
 		near = cli_nearest(args->argv[0], next_name, &verbs);
 		if (near)
-			error_set(err, -EINVAL, "there is no command %s%s; did you mean %s%s?.", before, args->argv[0],
-				  before, near);
+			error_set(err, -EINVAL, "there is no command %s%s; did you mean %s%s?.",
+				  before, args->argv[0], before, near);
 		else
 			error_set(err, -EINVAL, "there is no command %s%s.", before, args->argv[0]);
 		return CLI_USAGE;

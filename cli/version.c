@@ -23,7 +23,9 @@ static int version_run(_unused_ const struct cli *cli, struct cli_args *args, st
 	if (r != 0)
 		return r;
 	if (o.json)
-		return cli_put_json(json_pack("{s:s, s:s}", "carob", CAROB_VERSION, "appc", APPC_VERSION), err);
+		return cli_put_json(json_pack("{s:s, s:s}", "carob", CAROB_VERSION, "appc",
+					      APPC_VERSION),
+				    err);
 	return cli_puts("carob " CAROB_VERSION "\nappc " APPC_VERSION "\n", err);
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "cli/edit.h"
+
 void volume_deinit(struct appc_volume *v)
 {
 	free(v->name);
@@ -24,19 +26,7 @@ void bind_deinit(struct bind_words *b)
 	*b = (struct bind_words){ 0 };
 }
 
-/* Puts a copy in place of what is there. */
-static int replace(char **dst, const char *value)
-{
-	char *copy = strdup(value);
-
-	if (!copy)
-		return -ENOMEM;
-	free(*dst);
-	*dst = copy;
-	return 0;
-}
-
-/* ---- KEY=VALUE,KEY=VALUE --------------------------------------------------------------------------- */
+/* ---- KEY=VALUE,KEY=VALUE --------------------------------------------------------------------- */
 
 struct key {
 	const char *name;
@@ -61,7 +51,8 @@ static int pairs_parse(char *text, const struct key *keys, void *target, struct 
 			return error_set(err, -EINVAL, "there is no key %s.", word);
 		r = k->set(target, value);
 		if (r < 0)
-			return error_set(err, r, r == -ENOMEM ? "%s=%s" : "%s cannot be %s.", word, value);
+			return error_set(err, r, r == -ENOMEM ? "%s=%s" : "%s cannot be %s.", word,
+					 value);
 	}
 	return 0;
 }
@@ -74,7 +65,7 @@ static int boolean(const char *value, bool *ret)
 	return 0;
 }
 
-/* ---- volumes --------------------------------------------------------------------------------------- */
+/* ---- volumes --------------------------------------------------------------------------------- */
 
 /* A volume while its keys are read: which ones only one kind has. */
 struct volume_draft {
@@ -97,7 +88,7 @@ static int set_source(void *target, const char *value)
 {
 	struct volume_draft *d = target;
 
-	return path_is_clean_absolute(value) ? replace(&d->v.source, value) : -EINVAL;
+	return path_is_clean_absolute(value) ? edit_replace(&d->v.source, value) : -EINVAL;
 }
 
 static int set_read_only(void *target, const char *value)
@@ -188,7 +179,7 @@ int volume_parse(const char *text, struct appc_volume *ret, struct error *err)
 	struct volume_draft d = { .v = { .mode = 0755, .recursive = -1 } };
 	_free_ char *copy = strdup(text);
 	char *keys = copy;
-	int r = copy ? replace(&d.v.name, strsep(&keys, ",")) : -ENOMEM;
+	int r = copy ? edit_replace(&d.v.name, strsep(&keys, ",")) : -ENOMEM;
 
 	if (r < 0)
 		error_set(err, r, "volume");
@@ -204,20 +195,20 @@ int volume_parse(const char *text, struct appc_volume *ret, struct error *err)
 	return 0;
 }
 
-/* ---- mounts ---------------------------------------------------------------------------------------- */
+/* ---- mounts ---------------------------------------------------------------------------------- */
 
 static int set_volume(void *target, const char *value)
 {
 	struct appc_mount *m = target;
 
-	return appc_is_name(value) ? replace(&m->volume, value) : -EINVAL;
+	return appc_is_name(value) ? edit_replace(&m->volume, value) : -EINVAL;
 }
 
 static int set_target(void *target, const char *value)
 {
 	struct appc_mount *m = target;
 
-	return path_is_clean_absolute(value) ? replace(&m->path, value) : -EINVAL;
+	return path_is_clean_absolute(value) ? edit_replace(&m->path, value) : -EINVAL;
 }
 
 static const struct key mount_keys[] = {
@@ -247,14 +238,16 @@ int bind_parse(const char *text, struct bind_words *ret, struct error *err)
 	struct bind_words b = { 0 };
 	_free_ char *copy = strdup(text);
 	char *rest = copy;
-	const char *source = strsep(&rest, ":"), *target = strsep(&rest, ":"), *mode = strsep(&rest, ":");
+	const char *source = strsep(&rest, ":"), *target = strsep(&rest, ":"),
+		   *mode = strsep(&rest, ":");
 
 	if (!copy)
 		return error_set(err, -ENOMEM, "bind");
 	if (!*source || !target || rest || (mode && !str_eq(mode, "ro") && !str_eq(mode, "rw")))
 		return error_set(err, -EINVAL, "--bind %s is no SOURCE:TARGET[:ro].", text);
 	if (!path_is_clean_absolute(target))
-		return error_set(err, -EINVAL, "--bind %s: the target %s is no absolute path.", text, target);
+		return error_set(err, -EINVAL, "--bind %s: the target %s is no absolute path.",
+				 text, target);
 	b.source = strdup(source);
 	b.target = strdup(target);
 	b.read_only = mode && str_eq(mode, "ro");

@@ -21,7 +21,8 @@ static int written_exit(int dirfd, const char *word, const char *app, struct err
 	if (r < 0)
 		return r;
 	if (status.state != POD_EXITED) {
-		error_set(err, -ESRCH, "pod %s is %s: it has no exit code.", word, pod_state_name(status.state));
+		error_set(err, -ESRCH, "pod %s is %s: it has no exit code.", word,
+			  pod_state_name(status.state));
 		return CLI_STATE;
 	}
 	if (!app)
@@ -49,7 +50,8 @@ static int told_exit(const struct cli *cli, const char *uuid, const char *app, s
 	if (r < 0)
 		return r;
 	code = json_object_get(reply.json, "exit");
-	if (!json_is_integer(code) || json_integer_value(code) < 0 || json_integer_value(code) > 255)
+	if (!json_is_integer(code) || json_integer_value(code) < 0 ||
+	    json_integer_value(code) > 255)
 		return error_set(err, -EPROTO, "the pod did not tell an exit code.");
 	return (int)json_integer_value(code);
 }

@@ -80,11 +80,16 @@ static int copy_archive(int from, int to, struct error *err)
 static int pack_directory(struct import *i, int directory, struct error *err)
 {
 	_close_ int manifest = -1, rootfs = -1;
+	struct stat st;
 	int r;
 
 	manifest = path_open(directory, "manifest", PATH_NO_LINKS, O_RDONLY | O_NONBLOCK, 0);
-	if (manifest < 0)
-		return error_set(err, manifest, "cannot open the manifest of the image directory");
+	if (manifest < 0 || fstat(manifest, &st) < 0)
+		return error_set(err, manifest < 0 ? manifest : -errno,
+				 "cannot open the manifest of the image directory");
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL,
+				 "the manifest of the image directory is no regular file.");
 	rootfs = path_open(directory, "rootfs", PATH_NO_LINKS, O_RDONLY | O_DIRECTORY, 0);
 	if (rootfs < 0)
 		return error_set(err, rootfs, "cannot open the rootfs of the image directory");

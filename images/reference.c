@@ -89,7 +89,7 @@ static int parse(struct reference *r, const char *text, struct error *err)
 		return error_set(err, -EINVAL, "\"%s\" is no image name.", r->name);
 	if (name < head)
 		e = take_version(r, text + name + 1, head - name - 1, labels, err);
-	if (e == 0 && text[head] && !*labels)
+	if (e == 0 && str_ends(text, ","))
 		e = error_set(err, -EINVAL, "there is no label behind the comma.");
 	for (const char *at = labels; e == 0 && *at;)
 		e = take_label(r, &at, err);

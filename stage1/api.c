@@ -223,7 +223,8 @@ int api_start(struct supervisor *s, struct error *err)
 	if (fd < 0)
 		return error_set(err, -errno, "cannot make a socket");
 	/* what fchmod() says of a socket that has no name yet is the mode that bind() gives the name */
-	if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 16) < 0)
+	if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(fd, 16) < 0)
 		return error_set(err, -errno, "cannot listen on %s", address.sun_path);
 	s->api = calloc(1, sizeof(*s->api));
 	if (!s->api)

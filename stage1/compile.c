@@ -24,7 +24,7 @@ static const struct {
 	{ "/dev/pts",
 	  "devpts",
 	  MOUNT_NOSUID | MOUNT_NOEXEC,
-	  { "newinstance", "", "ptmxmode", "0666", "mode", "0620", "gid", "5" } },
+	  { "ptmxmode", "0666", "mode", "0620", "gid", "5" } },
 	{ "/dev/mqueue", "mqueue", MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC, { 0 } },
 };
 

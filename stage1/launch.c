@@ -55,7 +55,8 @@ static int explain(const struct supervisor *s, const struct plan *plan, struct e
 			  "exec: %s: no such program in the image (or its interpreter is missing).",
 			  what);
 	else if (report.step == PLAN_STEP_MOUNT && error == EXDEV)
-		error_set(err, -error, "mount %s: a link of the image leads into another mount.", what);
+		error_set(err, -error, "mount %s: a link of the image leads into another mount.",
+			  what);
 	else
 		error_set(err, -error, "%s%s%s", field, *field && *what ? " " : "",
 			  *what || *field ? what : "failed");
@@ -136,8 +137,8 @@ static void give_up(struct launched *l)
 	int status;
 
 	if (l->pidfd >= 0) {
-		if (process_signal(l->pidfd, SIGKILL) == 0 || errno == ESRCH)
-			status = process_wait(l->pidfd, &status);
+		(void)!process_signal(l->pidfd, SIGKILL); /* it may have ended by itself */
+		(void)!process_wait(l->pidfd, &status);
 		close(l->pidfd);
 	}
 	if (l->terminal >= 0)

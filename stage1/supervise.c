@@ -74,7 +74,12 @@ static int pre_start_ended(struct app *app, int status)
 
 static int main_ended(struct app *app, int status)
 {
+	struct cgroup_stats stats;
+
 	app->exit = status;
+	app->oom = status == 128 + SIGKILL &&
+		   cgroup_stats(&app->s->cgroups, app->cgroup.path, &stats) == 0 &&
+		   stats.oom_kills > 0;
 	return after_main(app);
 }
 
@@ -430,6 +435,7 @@ int supervise_status(const struct supervisor *s, struct pod_status *ret)
 			.ended_ns = app->ended_ns,
 			.pid = app->child.pid,
 			.error = app->error ? strdup(app->error) : NULL,
+			.oom = app->oom,
 		};
 	}
 	for (size_t i = 0; i < s->n_notes; i++)

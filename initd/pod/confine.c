@@ -51,8 +51,7 @@ int podinit_confine(struct podinit *p)
 	if (signal(SIGCHLD, SIG_IGN) == SIG_ERR)
 		return -errno;
 	r = close_the_rest(p);
-	if (r == 0)
-		r = caps_bound(0);
+	/* the bounding set may stay: it is for execve, which the filter does not have */
 	if (r == 0)
 		r = caps_set(0);
 	if (r < 0)

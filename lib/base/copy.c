@@ -124,6 +124,8 @@ static int copy_listed_xattrs(const char *from, int dst, const char *except)
 	}
 	if (n < 0)
 		return errno == EOPNOTSUPP ? 0 : -errno;
+	if (!list)
+		return 0;
 	fd_path(to, dst);
 	for (char *name = list; name < list + n; name += strlen(name) + 1) {
 		if (except && str_starts(name, except))

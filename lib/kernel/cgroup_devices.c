@@ -82,7 +82,7 @@ enum {
 	MAJOR = BPF_REG_4,
 	MINOR = BPF_REG_5,
 	SCRATCH = BPF_REG_6,
-	PER_DEVICE = 7,
+	PER_DEVICE = 8,
 	PROGRAM_MAX = 8 + PER_DEVICE * ARRAY_SIZE(devices),
 };
 

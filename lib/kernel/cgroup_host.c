@@ -193,6 +193,22 @@ static enum cgroup_mode mode_of(const struct cgroup_host *h)
 	return v2 ? CGROUP_V2 : CGROUP_NONE;
 }
 
+/* Each hierarchy costs every start a dozen system calls. Of no use are: one that limits nothing that
+ * struct cgroup_limits has (blkio), and on a hybrid host those for what v2 does as well, without
+ * any controller (cpuacct, freezer; the devices hierarchy stays: writing its list is cheaper than
+ * loading a program). */
+static void leave_out_useless(struct cgroup_host *host)
+{
+	uint32_t useless = CGROUP_BLKIO |
+			   (host->mode == CGROUP_HYBRID ? CGROUP_CPUACCT | CGROUP_FREEZER : 0);
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < host->n; i++)
+		if (host->list[i].v2 || host->list[i].has & ~useless)
+			host->list[kept++] = host->list[i];
+	host->n = kept;
+}
+
 int cgroup_host_parse(struct cgroup_host *ret, const char *mountinfo, int rootfd, struct error *err)
 {
 	static const char mark[] = " - cgroup";
@@ -213,10 +229,11 @@ int cgroup_host_parse(struct cgroup_host *ret, const char *mountinfo, int rootfd
 					 CGROUP_MAX);
 		host.list[host.n++] = h;
 	}
+	host.mode = mode_of(&host);
+	leave_out_useless(&host);
 	r = open_hierarchies(&host, rootfd, err);
 	if (r < 0)
 		return r;
-	host.mode = mode_of(&host);
 	*ret = host;
 	host.n = 0;
 	return 0;

@@ -54,6 +54,9 @@ static int join(char dst[LIMIT_PATH_BYTES], const char *dir, const char *name)
 	return n < LIMIT_PATH_BYTES ? 0 : -ENAMETOOLONG;
 }
 
+#pragma GCC diagnostic push
+/* What is allocated here is in the stack or in the tree afterwards. */
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 static int push(struct copy *c, const char *path)
 {
 	size_t len = strlen(path) + 1;
@@ -82,6 +85,7 @@ static int remember_link(struct copy *c, const struct stat *st, const char *path
 	free(l);
 	return -ENOMEM;
 }
+#pragma GCC diagnostic pop
 
 /* 1 when the file was there under another name and is linked now. */
 static int copy_link(const struct directory *d, const struct stat *st, const char *name)

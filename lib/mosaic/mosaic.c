@@ -23,18 +23,18 @@ static const struct mosaic_driver *find_driver(const char *type)
 	return NULL;
 }
 
-static int new_mosaic(struct mosaic **ret, const char *location, struct error *err)
+static struct mosaic *new_mosaic(const char *location)
 {
-	_mosaic_ struct mosaic *m = calloc(1, sizeof(*m));
+	struct mosaic *m = calloc(1, sizeof(*m));
 
 	if (!m)
-		return error_set(err, -ENOMEM, "cannot open mosaic %s", location);
+		return NULL;
 	m->dirfd = -1;
 	m->location = strdup(location);
-	if (!m->location)
-		return error_set(err, -ENOMEM, "cannot open mosaic %s", location);
-	*ret = take_ptr(&m);
-	return 0;
+	if (m->location)
+		return m;
+	free(m);
+	return NULL;
 }
 
 void mosaic_close(struct mosaic *m)
@@ -131,12 +131,11 @@ static int create(struct mosaic *m, const char *type, struct error *err)
 int mosaic_open(struct mosaic **ret, const char *location, const char *type, unsigned flags,
 		struct error *err)
 {
-	_mosaic_ struct mosaic *m = NULL;
+	_mosaic_ struct mosaic *m = new_mosaic(location);
 	int r;
 
-	r = new_mosaic(&m, location, err);
-	if (r < 0)
-		return r;
+	if (!m)
+		return error_set(err, -ENOMEM, "cannot open mosaic %s", location);
 	r = load(m, type, err);
 	if (r == -ENOENT && flags & MOSAIC_OPEN_CREATE)
 		r = create(m, type, err);

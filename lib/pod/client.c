@@ -47,7 +47,7 @@ int pod_api_connect(const struct pod_dirs *dirs, const char *uuid, struct error 
 	return take_fd(&sock);
 }
 
-/* ---- lines ------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 union fd_room {
 	struct cmsghdr align;
@@ -110,7 +110,10 @@ static ssize_t chunk_take(int sock, char *data, size_t len, int *fd)
 {
 	union fd_room room = { 0 };
 	struct iovec io = { data, len };
-	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room.bytes) };
+	struct msghdr m = { .msg_iov = &io,
+			    .msg_iovlen = 1,
+			    .msg_control = room.bytes,
+			    .msg_controllen = sizeof(room.bytes) };
 	ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
 
 	if (n < 0)
@@ -166,7 +169,7 @@ static int message_receive(int sock, struct pod_api_message *ret, struct error *
 	return 0;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 /* The codes of docs/api/pod.json, "errors". */
 static int error_code(json_int_t code)
@@ -175,7 +178,7 @@ static int error_code(json_int_t code)
 		json_int_t code;
 		int number;
 	} table[] = {
-		{ -32000, -EBUSY },  { -32001, -EIO },	  { -32600, -EPROTO },
+		{ -32000, -EBUSY },  { -32001, -EIO },    { -32600, -EPROTO },
 		{ -32601, -ENOSYS }, { -32602, -EINVAL }, { -32700, -EPROTO },
 	};
 
@@ -201,12 +204,14 @@ static int fault_number(const json_t *fault)
 /* Turns the whole reply into the result, or the server's sentence. */
 static int reply_open(struct pod_api_message *m, struct error *err)
 {
-	json_t *fault = json_object_get(m->json, "error"), *result = json_object_get(m->json, "result");
+	json_t *fault = json_object_get(m->json, "error"),
+	       *result = json_object_get(m->json, "result");
 
 	if (json_is_object(fault)) {
 		const char *text = json_string_value(json_object_get(fault, "message"));
 
-		return error_set(err, fault_number(fault), "%s.", text ? text : "the pod gave no reason");
+		return error_set(err, fault_number(fault), "%s.",
+				 text ? text : "the pod gave no reason");
 	}
 	if (!result)
 		return error_set(err, -EPROTO, "the pod's answer has no result.");
@@ -218,8 +223,8 @@ static int reply_open(struct pod_api_message *m, struct error *err)
 
 static int request_send(int sock, const char *method, struct json_t *params, const int *stdio)
 {
-	json_t *request = json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", REQUEST_ID, "method", method,
-				    "params", params ? params : json_object());
+	json_t *request = json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", REQUEST_ID,
+				    "method", method, "params", params ? params : json_object());
 	_free_ char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
 	_free_ char *line = text ? str_printf("%s\n", text) : NULL;
 

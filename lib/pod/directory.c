@@ -16,7 +16,7 @@
 #include "pod/internal.h"
 
 enum {
-	PREFIX_MIN = 4,	      /* digits of a UUID that are enough to name a pod */
+	PREFIX_MIN = 4,          /* digits of a UUID that are enough to name a pod */
 	LOOKERS_PATIENCE = 1000, /* times a millisecond */
 };
 
@@ -127,10 +127,11 @@ bool pod_exists(const struct pod_dirs *dirs, const char *uuid)
 {
 	char path[LIMIT_PATH_BYTES];
 
-	return pod_path(path, dirs->root, "pods", uuid) == 0 && faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return pod_path(path, dirs->root, "pods", uuid) == 0 &&
+	       faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* ---- each, find -------------------------------------------------------------------------------- */
+/* ---- each, find ------------------------------------------------------------------------------ */
 
 struct each {
 	int (*fn)(const char *uuid, void *arg);
@@ -144,7 +145,8 @@ static int each_entry(_unused_ int dirfd, const char *name, void *arg)
 	return uuid_is(name) ? e->fn(name, e->arg) : 0;
 }
 
-int pod_each(const struct pod_dirs *dirs, int (*fn)(const char *uuid, void *arg), void *arg, struct error *err)
+int pod_each(const struct pod_dirs *dirs, int (*fn)(const char *uuid, void *arg), void *arg,
+	     struct error *err)
 {
 	struct each e = { fn, arg };
 	char path[LIMIT_PATH_BYTES];
@@ -222,7 +224,8 @@ static bool is_prefix(const char *word)
 	return n >= PREFIX_MIN && n < UUID_TEXT - 1 && strspn(word, "0123456789abcdef-") == n;
 }
 
-int pod_find(const struct pod_dirs *dirs, const char *word, char ret_uuid[UUID_TEXT], struct error *err)
+int pod_find(const struct pod_dirs *dirs, const char *word, char ret_uuid[UUID_TEXT],
+	     struct error *err)
 {
 	struct search s = { .dirs = dirs, .word = word };
 	char uuid[UUID_TEXT];

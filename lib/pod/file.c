@@ -46,7 +46,7 @@ void pod_deinit(struct pod *p)
 	launch_deinit(&p->launch);
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* A copy of the member's string; *ret stays NULL when it is absent. */
 static int string_copy(json_t *object, const char *key, bool required, char **ret)
@@ -126,7 +126,8 @@ static int launch_read(struct pod_launch *l, json_t *object)
 
 	if (!json_is_integer(version) || json_integer_value(version) != FILE_VERSION)
 		return -EPROTO;
-	if (!json_is_integer(grace) || json_integer_value(grace) < 0 || json_integer_value(grace) > UINT32_MAX)
+	if (!json_is_integer(grace) || json_integer_value(grace) < 0 ||
+	    json_integer_value(grace) > UINT32_MAX)
 		return -EBADMSG;
 	if (!created || time_parse(created, &l->created_ns) < 0)
 		return -EBADMSG;
@@ -149,7 +150,8 @@ static int pod_agrees(const struct pod *p)
 	if (p->launch.n_apps != p->manifest->n_apps)
 		return -EBADMSG;
 	for (size_t i = 0; i < p->launch.n_apps; i++)
-		if (!p->manifest->apps[i].app || !str_eq(p->launch.apps[i].name, p->manifest->apps[i].name))
+		if (!p->manifest->apps[i].app ||
+		    !str_eq(p->launch.apps[i].name, p->manifest->apps[i].name))
 			return -EBADMSG;
 	return 0;
 }
@@ -190,7 +192,7 @@ int pod_read(struct pod *ret, int dirfd, const char *uuid, struct error *err)
 	return 0;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static json_t *launch_json(const struct pod_launch *l)
 {
@@ -199,16 +201,19 @@ static json_t *launch_json(const struct pod_launch *l)
 
 	time_format(created, l->created_ns);
 	for (size_t i = 0; i < l->n_apps; i++)
-		json_array_append_new(apps, json_pack("{s:s, s:s, s:s}", "name", l->apps[i].name, "volume",
-						      l->apps[i].volume, "stdin", inputs[l->apps[i].input]));
+		json_array_append_new(apps, json_pack("{s:s, s:s, s:s}", "name", l->apps[i].name,
+						      "volume", l->apps[i].volume, "stdin",
+						      inputs[l->apps[i].input]));
 	for (size_t i = 0; i < l->n_ignored_isolators; i++)
 		json_array_append_new(ignored, json_string(l->ignored_isolators[i]));
 	/* json_pack() releases what "o" took also when it fails, and fails on a NULL */
-	root = json_pack("{s:i, s:s?, s:s, s:s, s:s, s:b, s:b, s:I, s:o, s:o}", "version", FILE_VERSION, "name",
-			 l->name, "hostname", l->hostname, "mosaic", l->mosaic, "created", created, "detached",
-			 l->detached, "keep", l->keep, "stopGrace", (json_int_t)l->stop_grace_s,
-			 "ignoredIsolators", ignored, "apps", apps);
-	if (root && (json_array_size(apps) != l->n_apps || json_array_size(ignored) != l->n_ignored_isolators)) {
+	root = json_pack("{s:i, s:s?, s:s, s:s, s:s, s:b, s:b, s:I, s:o, s:o}", "version",
+			 FILE_VERSION, "name", l->name, "hostname", l->hostname, "mosaic",
+			 l->mosaic, "created", created, "detached", l->detached, "keep", l->keep,
+			 "stopGrace", (json_int_t)l->stop_grace_s, "ignoredIsolators", ignored,
+			 "apps", apps);
+	if (root && (json_array_size(apps) != l->n_apps ||
+		     json_array_size(ignored) != l->n_ignored_isolators)) {
 		json_decref(root);
 		return NULL;
 	}

@@ -59,7 +59,8 @@ bool pod_name_lookup(const struct pod_dirs *dirs, const char *name, char ret_uui
 }
 
 /* Takes over a name whose pod is gone. 0, POD_BUSY when it is not gone. */
-static int claim_stale(const struct pod_dirs *dirs, const char *name, const char *uuid, char holder[UUID_TEXT])
+static int claim_stale(const struct pod_dirs *dirs, const char *name, const char *uuid,
+		       char holder[UUID_TEXT])
 {
 	_close_ int names = names_lock(dirs);
 
@@ -78,14 +79,17 @@ static int claim_stale(const struct pod_dirs *dirs, const char *name, const char
 	}
 }
 
-int pod_name_claim(const struct pod_dirs *dirs, const char *name, const char *uuid, struct error *err)
+int pod_name_claim(const struct pod_dirs *dirs, const char *name, const char *uuid,
+		   struct error *err)
 {
 	char path[LIMIT_PATH_BYTES], parent[LIMIT_PATH_BYTES], holder[UUID_TEXT];
 	int r;
 
 	if (!appc_is_name(name) || uuid_is(name))
-		return error_set(err, -EINVAL,
-				 "%s is no name for a pod: lower-case letters and digits, dashes between them.", name);
+		return error_set(
+			err, -EINVAL,
+			"%s is no name for a pod: lower-case letters and digits, dashes between them.",
+			name);
 	r = pod_path(path, dirs->run, "names", name);
 	if (r == 0 && symlink(uuid, path) < 0) {
 		r = -errno;
@@ -127,7 +131,8 @@ static int stale_one(int names, const char *name, void *arg)
 	return 0;
 }
 
-int pod_names_collect(const struct pod_dirs *dirs, bool only_count, unsigned *ret_n, struct error *err)
+int pod_names_collect(const struct pod_dirs *dirs, bool only_count, unsigned *ret_n,
+		      struct error *err)
 {
 	struct stale s = { dirs, only_count, 0 };
 	_close_ int names = names_lock(dirs);

@@ -103,7 +103,7 @@ void pod_name_release(const struct pod_dirs *dirs, const char *name, const char 
 int pod_names_collect(const struct pod_dirs *dirs, bool only_count, unsigned *ret_n,
 		      struct error *err) _must_check_;
 
-/* ---- status ------------------------------------------------------------------------------------ */
+/* ---- status ---------------------------------------------------------------------------------- */
 
 enum pod_state { POD_PREPARING, POD_PREPARED, POD_RUNNING, POD_EXITED, POD_ABORTED };
 const char *pod_state_name(enum pod_state s);
@@ -155,7 +155,7 @@ struct json_t *pod_status_json(const struct pod_status *s);
 int pod_status_from_json(struct pod_status *ret, struct json_t *json, struct error *err)
 	_must_check_;
 
-/* ---- client of the pod's API -------------------------------------------------------------------- */
+/* ---- client of the pod's API ----------------------------------------------------------------- */
 
 /* Connects to api.sock. fd, or POD_MISSING as -ENOENT/-ECONNREFUSED. */
 int pod_api_connect(const struct pod_dirs *dirs, const char *uuid, struct error *err) _must_check_;
@@ -169,9 +169,10 @@ void pod_api_message_deinit(struct pod_api_message *m);
 
 /* One request, one reply. The reference to params (may be NULL) is taken. stdio: three descriptors
  * that go with the request, or NULL. An error reply becomes a negative return with the server's
- * sentence: -EBUSY for "not possible now", -ENOENT and -EPROTO as the protocol says. */
+ * sentence: -EBUSY not possible now, -EINVAL a wrong parameter, -ENOENT and -EACCES a program that
+ * was not found or cannot be executed, -EIO failed otherwise, -ENOSYS and -EPROTO. */
 int pod_api_call(int sock, const char *method, struct json_t *params, const int stdio[3],
 		 struct pod_api_message *ret, struct error *err) _must_check_;
 
-/* Waits for the next line that the server sends by itself (a notification). -ECONNRESET at the end. */
+/* Waits for the next line that the server sends by itself (a notification). -ECONNRESET: end. */
 int pod_api_receive(int sock, struct pod_api_message *ret, struct error *err) _must_check_;

@@ -13,18 +13,13 @@
 #include "pod/internal.h"
 
 static const char *const states[] = {
-	[POD_PREPARING] = "preparing",
-	[POD_PREPARED] = "prepared",
-	[POD_RUNNING] = "running",
-	[POD_EXITED] = "exited",
-	[POD_ABORTED] = "aborted",
+	[POD_PREPARING] = "preparing", [POD_PREPARED] = "prepared", [POD_RUNNING] = "running",
+	[POD_EXITED] = "exited",       [POD_ABORTED] = "aborted",
 };
 
 static const char *const app_states[] = {
-	[POD_APP_WAITING] = "waiting",
-	[POD_APP_STARTING] = "starting",
-	[POD_APP_RUNNING] = "running",
-	[POD_APP_EXITED] = "exited",
+	[POD_APP_WAITING] = "waiting", [POD_APP_STARTING] = "starting",
+	[POD_APP_RUNNING] = "running", [POD_APP_EXITED] = "exited",
 	[POD_APP_FAILED] = "failed",
 };
 
@@ -51,7 +46,7 @@ void pod_status_deinit(struct pod_status *s)
 	*s = (struct pod_status){ .exit = -1 };
 }
 
-/* ---- out --------------------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------------------- */
 
 static json_t *json_or_null(bool there, json_int_t value)
 {
@@ -71,10 +66,10 @@ static json_t *time_json(int64_t ns)
 static json_t *app_json(const struct pod_app_status *a)
 {
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s?, s:b}", "name", a->name, "state",
-			 app_states[a->state], "exit", json_or_null(a->exit >= 0, a->exit), "signal",
-			 json_or_null(a->signal > 0, a->signal), "pid", json_or_null(a->pid > 0, a->pid),
-			 "started", time_json(a->started_ns), "ended", time_json(a->ended_ns), "error", a->error,
-			 "oom", a->oom);
+			 app_states[a->state], "exit", json_or_null(a->exit >= 0, a->exit),
+			 "signal", json_or_null(a->signal > 0, a->signal), "pid",
+			 json_or_null(a->pid > 0, a->pid), "started", time_json(a->started_ns),
+			 "ended", time_json(a->ended_ns), "error", a->error, "oom", a->oom);
 }
 
 struct json_t *pod_status_json(const struct pod_status *s)
@@ -108,10 +103,11 @@ int pod_status_write(const struct pod_status *s, int dirfd, bool sync, struct er
 	return r < 0 ? error_set(err, r, "cannot write the pod's status") : 0;
 }
 
-/* ---- in ---------------------------------------------------------------------------------------- */
+/* ---- in -------------------------------------------------------------------------------------- */
 
 /* The index of the member's word in a list of words. */
-static int word_read(json_t *object, const char *key, const char *const *words, size_t n, unsigned *ret)
+static int word_read(json_t *object, const char *key, const char *const *words, size_t n,
+		     unsigned *ret)
 {
 	const char *word = json_string_value(json_object_get(object, key));
 
@@ -130,7 +126,8 @@ static int number_read(json_t *object, const char *key, int max, int *ret)
 
 	if (!value || json_is_null(value))
 		return 0;
-	if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) > max)
+	if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+	    json_integer_value(value) > max)
 		return -EBADMSG;
 	*ret = (int)json_integer_value(value);
 	return 0;
@@ -142,7 +139,8 @@ static int time_read(json_t *object, const char *key, int64_t *ret)
 
 	if (!value || json_is_null(value))
 		return 0;
-	return json_is_string(value) && time_parse(json_string_value(value), ret) == 0 ? 0 : -EBADMSG;
+	return json_is_string(value) && time_parse(json_string_value(value), ret) == 0 ? 0
+										       : -EBADMSG;
 }
 
 static int app_read(json_t *object, struct pod_app_status *a)
@@ -161,8 +159,10 @@ static int app_read(json_t *object, struct pod_app_status *a)
 		return -ENOMEM;
 	a->oom = json_is_true(json_object_get(object, "oom"));
 	if (word_read(object, "state", app_states, ARRAY_SIZE(app_states), &state) < 0 ||
-	    number_read(object, "exit", 255, &a->exit) < 0 || number_read(object, "signal", 64, &a->signal) < 0 ||
-	    number_read(object, "pid", INT32_MAX, &a->pid) < 0 || time_read(object, "started", &a->started_ns) < 0 ||
+	    number_read(object, "exit", 255, &a->exit) < 0 ||
+	    number_read(object, "signal", 64, &a->signal) < 0 ||
+	    number_read(object, "pid", INT32_MAX, &a->pid) < 0 ||
+	    time_read(object, "started", &a->started_ns) < 0 ||
 	    time_read(object, "ended", &a->ended_ns) < 0)
 		r = -EBADMSG;
 	a->state = (enum pod_app_state)state;
@@ -234,7 +234,7 @@ int pod_status_from_json(struct pod_status *ret, struct json_t *json, struct err
 	return 0;
 }
 
-/* ---- of a directory ------------------------------------------------------------------------------ */
+/* ---- of a directory -------------------------------------------------------------------------- */
 
 enum { STATUS_BYTES = 1 << 20 };
 

@@ -16,8 +16,10 @@ class Connection:
     def send(self, line, fds=()):
         if isinstance(line, dict):
             line = json.dumps(line).encode()
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-        self.sock.sendmsg([line + b"\n"], rights)
+        if fds:
+            self.sock.sendmsg([line + b"\n"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+        else:
+            self.sock.sendall(line + b"\n")
 
     def read(self):
         """The next line; None at the end of the connection."""

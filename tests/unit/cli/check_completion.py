@@ -68,7 +68,7 @@ def zsh(script, words):
     """A real zsh in a pseudo terminal, asked for the list of matches."""
     return f"""zmodload zsh/zpty
 zpty inner zsh -f
-zpty -w inner 'PS1="" PS2="" RPS1=""; unsetopt zle_bracketed_paste; autoload -Uz compinit; compinit -u -D'
+zpty -w inner 'PS1="" PS2="" RPS1=""; autoload -Uz compinit; compinit -u -D'
 zpty -w inner {quote("source " + script)}
 # matches go into a file, by the function that adds them
 zpty -w inner 'compadd() {{ local -a all; local arrays=; [[ $* == *" -a "* || $1 == -a ]] && arrays=-a
@@ -76,7 +76,7 @@ builtin compadd -O all "$@"; print -rl -- $all >> $ZSH_MATCHES; builtin compadd 
 zpty -w inner 'zle_done() {{ print -r -- done >> $ZSH_MATCHES.done }}; zle -N zle_done; bindkey "^Y" zle_done'
 zpty -w inner 'bindkey "^I" complete-word; print ready >> $ZSH_MATCHES.ready'
 for i in {{1..100}}; do [[ -e $ZSH_MATCHES.ready ]] && break; sleep 0.1; done
-zpty -n -w inner {quote(' '.join(['carob'] + words))}$'\\t\\cY'
+zpty -n -w inner {quote(' '.join(['carob'] + words))}$'\\t\\x19'
 for i in {{1..100}}; do [[ -e $ZSH_MATCHES.done ]] && break; sleep 0.1; done
 zpty -d inner
 cat $ZSH_MATCHES

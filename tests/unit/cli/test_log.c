@@ -8,9 +8,17 @@ static void lines(void **state _unused_)
 {
 	static const char good[] = "2026-11-22T12:00:00.5Z stderr P some text ";
 	static const char *const bad[] = {
-		"", " ", "2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z stdout", "2026-11-22T12:00:00Z stdout F",
-		"2026-11-22T12:00:00Z stdin F x", "2026-11-22T12:00:00Z stdout X x", "yesterday stdout F x",
-		"2026-11-22T12:00:00Z stdout FF x", " 2026-11-22T12:00:00Z stdout F x", "2026-11-22T12:00:00Z  stdout F x",
+		"",
+		" ",
+		"2026-11-22T12:00:00Z",
+		"2026-11-22T12:00:00Z stdout",
+		"2026-11-22T12:00:00Z stdout F",
+		"2026-11-22T12:00:00Z stdin F x",
+		"2026-11-22T12:00:00Z stdout X x",
+		"yesterday stdout F x",
+		"2026-11-22T12:00:00Z stdout FF x",
+		" 2026-11-22T12:00:00Z stdout F x",
+		"2026-11-22T12:00:00Z  stdout F x",
 	};
 	struct log_line l;
 
@@ -75,8 +83,10 @@ static void streams_stay_apart_and_parts_are_joined(void **state)
 	struct printed p;
 
 	put_log(*state, "one",
-		T("01") "stdout F hello\n" T("02") "stderr F oops\n" T("03") "stdout P a long\n" T("04") "stdout P er\n"
-		T("05") "stdout F  line\n" "damaged\n" T("06") "stdout F \n" T("07") "stdout F not finis");
+		T("01") "stdout F hello\n" T("02") "stderr F oops\n" T("03") "stdout P a long\n" T(
+			"04") "stdout P er\n" T("05") "stdout F  line\n"
+						      "damaged\n" T("06") "stdout F \n" T(
+							      "07") "stdout F not finis");
 	assert_int_equal(log_set_add(&set, "one"), 0);
 	print(&set, *state, &p);
 	assert_string_equal(p.out, "hello\na longer line\n\n");
@@ -96,8 +106,10 @@ static void logs_are_merged_by_time(void **state)
 	assert_int_equal(log_set_add(&set, "two"), 0);
 	assert_int_equal(log_set_add(&set, "not-yet"), 0);
 	print(&set, *state, &p);
-	assert_string_equal(p.out, "2026-11-22T12:00:01.000000000Z [one] a\n2026-11-22T12:00:02.000000000Z [two] b\n"
-				   "2026-11-22T12:00:03.000000000Z [two] c\n2026-11-22T12:00:04.000000000Z [one] d\n");
+	assert_string_equal(
+		p.out,
+		"2026-11-22T12:00:01.000000000Z [one] a\n2026-11-22T12:00:02.000000000Z [two] b\n"
+		"2026-11-22T12:00:03.000000000Z [two] c\n2026-11-22T12:00:04.000000000Z [one] d\n");
 	put_log(*state, "not-yet", T("05") "stdout F e\n");
 	print(&set, *state, &p);
 	assert_string_equal(p.out, "2026-11-22T12:00:05.000000000Z [not-yet] e\n");
@@ -111,7 +123,9 @@ static void the_tail_is_of_all_logs(void **state)
 		struct printed p;
 
 		if (n == 0) {
-			put_log(*state, "one", T("01") "stdout F a\n" T("03") "stdout P c\n" T("04") "stdout F d\n");
+			put_log(*state, "one",
+				T("01") "stdout F a\n" T("03") "stdout P c\n" T(
+					"04") "stdout F d\n");
 			put_log(*state, "two", T("02") "stdout F b\n");
 		}
 		assert_int_equal(log_set_add(&set, "one"), 0);
@@ -119,7 +133,10 @@ static void the_tail_is_of_all_logs(void **state)
 		assert_int_equal(log_set_open(&set, ((struct scratch *)*state)->fd, &err), 0);
 		assert_int_equal(log_set_skip_to_tail(&set, n, &err), 0);
 		print(&set, *state, &p);
-		assert_string_equal(p.out, n == 0 ? "" : n == 1 ? "cd\n" : n == 2 ? "b\ncd\n" : "a\nb\ncd\n");
+		assert_string_equal(p.out, n == 0   ? ""
+					   : n == 1 ? "cd\n"
+					   : n == 2 ? "b\ncd\n"
+						    : "a\nb\ncd\n");
 	}
 }
 
@@ -128,7 +145,8 @@ static void since_passes_over_what_is_older(void **state)
 	_cleanup_(log_set_deinit) struct log_set set = { 0 };
 	struct printed p;
 
-	put_log(*state, "one", T("01") "stdout F a\n" T("02") "stdout F b\n" T("03") "stdout F c\n");
+	put_log(*state, "one",
+		T("01") "stdout F a\n" T("02") "stdout F b\n" T("03") "stdout F c\n");
 	assert_int_equal(time_parse("2026-11-22T12:00:02Z", &set.since_ns), 0);
 	assert_int_equal(log_set_add(&set, "one"), 0);
 	print(&set, *state, &p);

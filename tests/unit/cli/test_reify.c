@@ -70,7 +70,9 @@ static void make(struct made *m, const char *text, const char *const *images, co
 	assert_int_equal(m->r, 0);
 	for (size_t i = 0; images[i]; i++) {
 		snprintf(m->images[i].id, sizeof(m->images[i].id), "%s", ID);
-		assert_int_equal(appc_image_read(&m->images[i].manifest, images[i], strlen(images[i]), NULL), 0);
+		assert_int_equal(appc_image_read(&m->images[i].manifest, images[i],
+						 strlen(images[i]), NULL),
+				 0);
 	}
 	if (base)
 		assert_int_equal(appc_pod_read(&pod, base, strlen(base), NULL), 0);
@@ -105,7 +107,8 @@ static void assert_json(const struct made *m, const char *path, const char *expe
 	char *rest = copy, *word;
 
 	while (at && (word = strsep(&rest, "/")) != NULL)
-		at = json_is_array(at) ? json_array_get(at, strtoul(word, NULL, 10)) : json_object_get(at, word);
+		at = json_is_array(at) ? json_array_get(at, strtoul(word, NULL, 10))
+				       : json_object_get(at, word);
 	assert_non_null(wanted);
 	text = at ? json_dumps(at, JSON_ENCODE_ANY | JSON_COMPACT) : strdup("nothing");
 	if (!json_equal(at, wanted))
@@ -113,7 +116,7 @@ static void assert_json(const struct made *m, const char *path, const char *expe
 	json_decref(wanted);
 }
 
-/* ---- tests --------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void the_images_app_is_taken(void **state _unused_)
 {
@@ -156,7 +159,9 @@ static void options_replace_what_the_image_says(void **state _unused_)
 {
 	_made_ struct made m;
 
-	make_web(&m, "-u 5 -g staff --supplementary-gids 7,8 -w /tmp -e B=3 -e C= -e D=a=b --read-only web");
+	make_web(
+		&m,
+		"-u 5 -g staff --supplementary-gids 7,8 -w /tmp -e B=3 -e C= -e D=a=b --read-only web");
 	ok(&m);
 	assert_json(&m, "apps/0/app/user", "\"5\"");
 	assert_json(&m, "apps/0/app/group", "\"staff\"");
@@ -177,8 +182,10 @@ static void limits_become_isolators(void **state _unused_)
 {
 	_made_ struct made m;
 
-	make_web(&m, "--memory 64M --cpus 0.5 --pids-limit 20 --rlimit nofile=100:200 --rlimit core=unlimited "
-		     "--no-new-privileges --cap-remove net_raw,CAP_MKNOD --seccomp remove:swapon,swapoff web");
+	make_web(
+		&m,
+		"--memory 64M --cpus 0.5 --pids-limit 20 --rlimit nofile=100:200 --rlimit core=unlimited "
+		"--no-new-privileges --cap-remove net_raw,CAP_MKNOD --seccomp remove:swapon,swapoff web");
 	ok(&m);
 	assert_int_equal(isolator(&m, APPC_ISOLATOR_MEMORY)->limit_milli, (64LL << 20) * 1000);
 	assert_int_equal(isolator(&m, APPC_ISOLATOR_CPU)->limit_milli, 500);
@@ -210,11 +217,14 @@ static void binds_and_mounts(void **state _unused_)
 {
 	_made_ struct made m;
 
-	make_web(&m, "-v /etc/hosts:/etc/hosts:ro -v /srv:/data --volume logs,kind=empty --mount volume=logs,target=/x web");
+	make_web(
+		&m,
+		"-v /etc/hosts:/etc/hosts:ro -v /srv:/data --volume logs,kind=empty --mount volume=logs,target=/x web");
 	ok(&m);
-	assert_json(&m, "apps/0/mounts",
-		    "[{\"volume\":\"logs\",\"path\":\"/x\"},{\"volume\":\"bind\",\"path\":\"/etc/hosts\"},"
-		    "{\"volume\":\"bind-2\",\"path\":\"/data\"},{\"volume\":\"logs\",\"path\":\"/logs/\"}]");
+	assert_json(
+		&m, "apps/0/mounts",
+		"[{\"volume\":\"logs\",\"path\":\"/x\"},{\"volume\":\"bind\",\"path\":\"/etc/hosts\"},"
+		"{\"volume\":\"bind-2\",\"path\":\"/data\"},{\"volume\":\"logs\",\"path\":\"/logs/\"}]");
 	assert_json(&m, "volumes/1/source", "\"/etc/hosts\"");
 	assert_json(&m, "volumes/1/readOnly", "true");
 	assert_json(&m, "volumes/2/source", "\"/srv\"");
@@ -231,7 +241,8 @@ static void several_apps_have_several_names(void **state _unused_)
 	assert_json(&m, "apps/0/name", "\"web\"");
 	assert_json(&m, "apps/1/name", "\"web-2\"");
 	assert_json(&m, "apps/2/name", "\"base-v1-2\"");
-	assert_json(&m, "apps/2/app/user", "\"0\""); /* an image without an app, with a command: as root */
+	assert_json(&m, "apps/2/app/user",
+		    "\"0\""); /* an image without an app, with a command: as root */
 	assert_json(&m, "apps/2/app/exec", "[\"/bin/sh\"]");
 	assert_json(&m, "volumes/0/name", "\"web-data\"");
 	assert_json(&m, "volumes/2/name", "\"web-2-data\"");
@@ -254,8 +265,10 @@ static void what_cannot_run_is_refused(void **state _unused_)
 		{ "--supplementary-gids -1 web", CLI_USAGE, "no group number" },
 		{ "--supplementary-gids 4294967295 web", CLI_USAGE, "no group number" },
 		{ "--app-name Web web", CLI_USAGE, "--app-name" },
-		{ "--app-name a --exec /x web --- --app-name a web", CLI_USAGE, "two apps are called a" },
-		{ "--volume a,kind=empty --volume a,kind=empty web", CLI_USAGE, "two volumes are called a" },
+		{ "--app-name a --exec /x web --- --app-name a web", CLI_USAGE,
+		  "two apps are called a" },
+		{ "--volume a,kind=empty --volume a,kind=empty web", CLI_USAGE,
+		  "two volumes are called a" },
 		{ "--mount volume=nothere,target=/x web", -EBADMSG, "nothere is no volume" },
 		{ "-v relative:/x web", -EINVAL, "no absolute path" },
 		{ "-v /a:/data -v /b:/data web", -EBADMSG, "" },
@@ -266,8 +279,8 @@ static void what_cannot_run_is_refused(void **state _unused_)
 		{ "--seccomp allow:read web", CLI_USAGE, "--seccomp" },
 		{ "--isolator x web", CLI_USAGE, "--isolator x is no NAME=JSON" },
 		{ "--isolator x=y web", CLI_USAGE, "no NAME=JSON" },
-		{ "--isolator resource/memory={} --isolator resource/memory={\"limit\":\"x\"} web", CLI_USAGE,
-		  "isolator resource/memory" },
+		{ "--isolator resource/memory={} --isolator resource/memory={\"limit\":\"x\"} web",
+		  CLI_USAGE, "isolator resource/memory" },
 		{ "--cap-retain kill --cap-remove kill web", CLI_USAGE, "exclude" },
 	};
 	static const char *const images[] = { image_web, image_web, NULL };
@@ -285,7 +298,8 @@ static void what_cannot_run_is_refused(void **state _unused_)
 
 static void images_of_other_machines_and_without_command(void **state _unused_)
 {
-	static const char *const far[] = { image_far, NULL }, *const plain[] = { image_plain, NULL };
+	static const char *const far[] = { image_far, NULL }, *const plain[] = { image_plain,
+										 NULL };
 	_made_ struct made a, b;
 
 	make(&a, "far", far, NULL);
@@ -296,9 +310,10 @@ static void images_of_other_machines_and_without_command(void **state _unused_)
 	assert_says(&b.err, "exec");
 }
 
-#define POD(app)                                                                                           \
-	"{\"acKind\":\"PodManifest\",\"acVersion\":\"0.8.11\",\"apps\":[{\"name\":\"a\",\"image\":{\"id\":\"" ID \
-	"\"" app "}],\"volumes\":[{\"name\":\"data\",\"kind\":\"empty\"}]}"
+#define POD(app)                                                           \
+	"{\"acKind\":\"PodManifest\",\"acVersion\":\"0.8.11\","            \
+	"\"apps\":[{\"name\":\"a\",\"image\":{\"id\":\"" ID "\"" app "}]," \
+	"\"volumes\":[{\"name\":\"data\",\"kind\":\"empty\"}]}"
 
 static void a_given_manifest_is_filled_in(void **state _unused_)
 {
@@ -311,11 +326,13 @@ static void a_given_manifest_is_filled_in(void **state _unused_)
 	assert_json(&m, "apps/0/app/user", "\"www\"");
 	assert_json(&m, "apps/0/image/name", "\"example.com/~u/web\"");
 	assert_json(&m, "apps/0/mounts/0/volume", "\"data\"");
-	assert_json(&m, "volumes/0/kind", "\"host\""); /* the command line comes after the manifest */
+	assert_json(&m, "volumes/0/kind",
+		    "\"host\""); /* the command line comes after the manifest */
 	assert_json(&m, "volumes/1/name", "\"a-logs\"");
 
 	/* the pod's app replaces the image's whole */
-	make(&n, "--pod-manifest x", images, POD("},\"app\":{\"exec\":[\"/y\"],\"user\":\"9\",\"group\":\"9\"}"));
+	make(&n, "--pod-manifest x", images,
+	     POD("},\"app\":{\"exec\":[\"/y\"],\"user\":\"9\",\"group\":\"9\"}"));
 	ok(&n);
 	assert_json(&n, "apps/0/app/exec", "[\"/y\"]");
 	assert_json(&n, "apps/0/app/user", "\"9\"");
@@ -331,9 +348,11 @@ static void a_manifest_says_the_labels_it_wants(void **state _unused_)
 	static const char *const images[] = { image_web, NULL };
 	_made_ struct made m, n;
 
-	make(&m, "--pod-manifest x", images, POD(",\"labels\":[{\"name\":\"version\",\"value\":\"1\"}]}"));
+	make(&m, "--pod-manifest x", images,
+	     POD(",\"labels\":[{\"name\":\"version\",\"value\":\"1\"}]}"));
 	ok(&m);
-	make(&n, "--pod-manifest x", images, POD(",\"labels\":[{\"name\":\"version\",\"value\":\"2\"}]}"));
+	make(&n, "--pod-manifest x", images,
+	     POD(",\"labels\":[{\"name\":\"version\",\"value\":\"2\"}]}"));
 	assert_int_equal(n.r, -EINVAL);
 	assert_says(&n.err, "labels");
 }

@@ -41,7 +41,10 @@ static void what_follows_the_image_is_the_apps(void **state _unused_)
 	struct error err = { 0 };
 	struct line l;
 
-	assert_int_equal(run_request_parse(&r, line(&l, "--memory 64M -d img sh -c --memory -- --help"), true, &err), 0);
+	assert_int_equal(run_request_parse(&r,
+					   line(&l, "--memory 64M -d img sh -c --memory -- --help"),
+					   true, &err),
+			 0);
 	assert_true(r.start.detach);
 	assert_int_equal(r.apps[0].memory.value, 64 << 20);
 	assert_int_equal(r.apps[0].n_args, 5);
@@ -72,10 +75,13 @@ static void three_dashes_begin_the_next_app(void **state _unused_)
 	struct error err = { 0 };
 	struct line l;
 
-	assert_int_equal(run_request_parse(&r,
-					   line(&l, "--name pod -e A=1 one x y --- -e B=2 --app-name b two --- three z"),
-					   true, &err),
-			 0);
+	assert_int_equal(
+		run_request_parse(
+			&r,
+			line(&l,
+			     "--name pod -e A=1 one x y --- -e B=2 --app-name b two --- three z"),
+			true, &err),
+		0);
 	assert_string_equal(r.pod.name, "pod");
 	assert_int_equal(r.n_apps, 3);
 	assert_string_equal(r.apps[0].image, "one");
@@ -119,7 +125,8 @@ static void wrong_command_lines(void **state _unused_)
 		struct error err = { 0 };
 		struct line l;
 
-		assert_int_equal(run_request_parse(&r, line(&l, cases[i].line), true, &err), CLI_USAGE);
+		assert_int_equal(run_request_parse(&r, line(&l, cases[i].line), true, &err),
+				 CLI_USAGE);
 		assert_says(&err, cases[i].says);
 	}
 }
@@ -130,7 +137,10 @@ static void a_manifest_stands_for_images(void **state _unused_)
 	struct error err = { 0 };
 	struct line l;
 
-	assert_int_equal(run_request_parse(&r, line(&l, "--pod-manifest f --volume a,kind=empty --rm"), true, &err), 0);
+	assert_int_equal(run_request_parse(&r,
+					   line(&l, "--pod-manifest f --volume a,kind=empty --rm"),
+					   true, &err),
+			 0);
 	assert_int_equal(r.n_apps, 0);
 	assert_string_equal(r.pod.manifest, "f");
 }
@@ -166,7 +176,7 @@ static void an_end_to_apps(void **state _unused_)
 	assert_says(&err, "too many apps");
 }
 
-/* ---- values -------------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static void volumes(void **state _unused_)
 {
@@ -180,12 +190,15 @@ static void volumes(void **state _unused_)
 	assert_int_equal(v.recursive, -1);
 	assert_null(v.source);
 	volume_deinit(&v);
-	assert_int_equal(volume_parse("data,kind=empty,mode=1777,uid=5,gid=4294967294", &v, &err), 0);
+	assert_int_equal(volume_parse("data,kind=empty,mode=1777,uid=5,gid=4294967294", &v, &err),
+			 0);
 	assert_int_equal(v.mode, 01777);
 	assert_int_equal(v.uid, 5);
 	assert_int_equal(v.gid, 4294967294);
 	volume_deinit(&v);
-	assert_int_equal(volume_parse("d,source=/srv/x,kind=host,readOnly=true,recursive=false", &v, &err), 0);
+	assert_int_equal(volume_parse("d,source=/srv/x,kind=host,readOnly=true,recursive=false", &v,
+				      &err),
+			 0);
 	assert_int_equal(v.kind, APPC_VOLUME_HOST);
 	assert_string_equal(v.source, "/srv/x");
 	assert_true(v.read_only);
@@ -196,12 +209,32 @@ static void volumes(void **state _unused_)
 static void wrong_volumes(void **state _unused_)
 {
 	static const char *const bad[] = {
-		"", "data", ",kind=empty", "Data,kind=empty", "a/b,kind=empty", "d,kind=disk", "d,kind", "d,kind=",
-		"d,kind=host", "d,kind=host,source=", "d,kind=host,source=relative", "d,kind=host,source=/a/../b",
-		"d,kind=host,source=/a,mode=0755", "d,kind=host,source=/a,uid=0", "d,kind=empty,source=/a",
-		"d,kind=empty,mode=banana", "d,kind=empty,mode=8", "d,kind=empty,mode=07777777",
-		"d,kind=empty,mode=-1", "d,kind=empty,uid=-1", "d,kind=empty,uid=4294967295", "d,kind=empty,uid=0x0",
-		"d,kind=empty,readOnly=yes", "d,kind=empty,readOnly", "d,kind=empty,,", "d,kind=empty,bogus=1",
+		"",
+		"data",
+		",kind=empty",
+		"Data,kind=empty",
+		"a/b,kind=empty",
+		"d,kind=disk",
+		"d,kind",
+		"d,kind=",
+		"d,kind=host",
+		"d,kind=host,source=",
+		"d,kind=host,source=relative",
+		"d,kind=host,source=/a/../b",
+		"d,kind=host,source=/a,mode=0755",
+		"d,kind=host,source=/a,uid=0",
+		"d,kind=empty,source=/a",
+		"d,kind=empty,mode=banana",
+		"d,kind=empty,mode=8",
+		"d,kind=empty,mode=07777777",
+		"d,kind=empty,mode=-1",
+		"d,kind=empty,uid=-1",
+		"d,kind=empty,uid=4294967295",
+		"d,kind=empty,uid=0x0",
+		"d,kind=empty,readOnly=yes",
+		"d,kind=empty,readOnly",
+		"d,kind=empty,,",
+		"d,kind=empty,bogus=1",
 	};
 	struct appc_volume v;
 
@@ -215,10 +248,17 @@ static void wrong_volumes(void **state _unused_)
 
 static void mounts_and_binds(void **state _unused_)
 {
-	static const char *const bad_mounts[] = { "", "volume=a", "target=/x", "volume=a,target=x", "volume=A,target=/x",
-						  "volume=a,target=/x/../y", "a:/x", "volume=a,target=/x,ro=true" };
-	static const char *const bad_binds[] = { "", "a", ":/x", "a:", "a:x", "a:/x:", "a:/x:rx", "a:/x:ro:", "a:/x/..",
-						 "a:/x//y" };
+	static const char *const bad_mounts[] = { "",
+						  "volume=a",
+						  "target=/x",
+						  "volume=a,target=x",
+						  "volume=A,target=/x",
+						  "volume=a,target=/x/../y",
+						  "a:/x",
+						  "volume=a,target=/x,ro=true" };
+	static const char *const bad_binds[] = {
+		"", "a", ":/x", "a:", "a:x", "a:/x:", "a:/x:rx", "a:/x:ro:", "a:/x/..", "a:/x//y"
+	};
 	struct error err = { 0 };
 	struct bind_words b;
 	struct appc_mount m;

@@ -19,15 +19,16 @@ static const struct table_column columns[] = {
 static json_t *rows(void)
 {
 	return json_pack("[{s:s, s:s, s:i, s:[s, s]}, {s:s, s:s, s:i, s:n, s:s}]", "uuid",
-			 "11112222-0000-4000-8000-000000000001", "name", "web", "n", 7, "list", "a", "b", "uuid",
-			 "33334444-0000-4000-8000-000000000001", "name", "gr\xc3\xbc\xc3\x9f\x65\033[2J\n", "n", 12345,
-			 "list", "more", "x");
+			 "11112222-0000-4000-8000-000000000001", "name", "web", "n", 7, "list", "a",
+			 "b", "uuid", "33334444-0000-4000-8000-000000000001", "name",
+			 "gr\xc3\xbc\xc3\x9f\x65\033[2J\n", "n", 12345, "list", "more", "x");
 }
 
 /* What the call writes to standard output. */
 static void printed(char *dst, size_t size, const struct table_options *o)
 {
-	int file = memfd_create("stdout", MFD_CLOEXEC), before = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	int file = memfd_create("stdout", MFD_CLOEXEC),
+	    before = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	struct error err = { 0 };
 	ssize_t n;
 	int r;
@@ -61,7 +62,9 @@ static void quiet_is_the_first_column_whole(void **state _unused_)
 	char text[4096];
 
 	printed(text, sizeof(text), &(struct table_options){ .quiet = true });
-	assert_string_equal(text, "11112222-0000-4000-8000-000000000001\n33334444-0000-4000-8000-000000000001\n");
+	assert_string_equal(
+		text,
+		"11112222-0000-4000-8000-000000000001\n33334444-0000-4000-8000-000000000001\n");
 }
 
 static void json_is_the_rows(void **state _unused_)
@@ -78,7 +81,8 @@ static void json_is_the_rows(void **state _unused_)
 
 static void a_full_disk_is_an_error(void **state _unused_)
 {
-	int full = open("/dev/full", O_WRONLY | O_CLOEXEC), before = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3), r;
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC),
+	    before = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3), r;
 	struct error err = { 0 };
 
 	fflush(stdout);
@@ -96,7 +100,8 @@ static void formats(void **state _unused_)
 	static const struct {
 		json_int_t bytes;
 		const char *text;
-	} sizes[] = { { 0, "0B" }, { 1023, "1023B" }, { 1024, "1.0K" }, { 1536, "1.5K" }, { 5LL << 40, "5.0T" }, { 5LL << 52, "20480.0T" } };
+	} sizes[] = { { 0, "0B" },      { 1023, "1023B" },     { 1024, "1.0K" },
+		      { 1536, "1.5K" }, { 5LL << 40, "5.0T" }, { 5LL << 52, "20480.0T" } };
 	char cell[TABLE_CELL];
 	json_t *value;
 
@@ -121,8 +126,12 @@ static void ages(void **state _unused_)
 	static const struct {
 		int64_t seconds;
 		const char *text;
-	} cases[] = { { 0, "now" },		   { 1, "1 second ago" },    { 119, "1 minute ago" },
-		      { 7200, "2 hours ago" }, { 86400 * 45, "1 month ago" }, { 86400 * 800, "2 years ago" },
+	} cases[] = { { 0, "now" },
+		      { 1, "1 second ago" },
+		      { 119, "1 minute ago" },
+		      { 7200, "2 hours ago" },
+		      { 86400 * 45, "1 month ago" },
+		      { 86400 * 800, "2 years ago" },
 		      { -100, "in the future" } };
 	char cell[TABLE_CELL], time[TIME_TEXT];
 

@@ -1,4 +1,4 @@
-/* Rules that every verb's tables keep, so that help, completions and man pages can be made of them. */
+/* Rules that every verb's tables keep, so that help and completions can be made of them. */
 #include "cmocka_all.h"
 
 #include <ctype.h>
@@ -7,11 +7,13 @@
 
 static void check_option(const struct cli_option *o, const char *words)
 {
-	if (!o->help || str_ends(o->help, ".") || isupper((unsigned char)o->help[0]) || strchr(o->help, '\n'))
+	if (!o->help || str_ends(o->help, ".") || isupper((unsigned char)o->help[0]) ||
+	    strchr(o->help, '\n'))
 		fail_msg("%s --%s: its help is no plain phrase", words, o->name);
 	if ((o->kind == CLI_FLAG) != (o->argument == NULL))
 		fail_msg("%s --%s: flags have no argument, all else has one", words, o->name);
-	if (strspn(o->name, "abcdefghijklmnopqrstuvwxyz-") != strlen(o->name) || str_eq(o->name, "help"))
+	if (strspn(o->name, "abcdefghijklmnopqrstuvwxyz-") != strlen(o->name) ||
+	    str_eq(o->name, "help"))
 		fail_msg("%s --%s: no good name", words, o->name);
 	if (o->letter && (!isalpha((unsigned char)o->letter) || o->letter == 'h'))
 		fail_msg("%s -%c: no good letter", words, o->letter);
@@ -35,12 +37,14 @@ static size_t gather(const struct cli_verb *verb, const struct cli_option **list
 	return n;
 }
 
-static int check_verb(_unused_ struct buf *b, const struct cli_verb *verb, const char *words, _unused_ const char *label)
+static int check_verb(_unused_ struct buf *b, const struct cli_verb *verb, const char *words,
+		      _unused_ const char *label)
 {
 	const struct cli_option *list[64];
 	size_t n = gather(verb, list, ARRAY_SIZE(list));
 
-	if (!verb->summary || str_ends(verb->summary, ".") || !isupper((unsigned char)verb->summary[0]))
+	if (!verb->summary || str_ends(verb->summary, ".") ||
+	    !isupper((unsigned char)verb->summary[0]))
 		fail_msg("%s: its summary is no sentence without a full stop", words);
 	if (!verb->run == !verb->verbs)
 		fail_msg("%s: either run or verbs", words);
@@ -62,7 +66,8 @@ static void tables_keep_the_rules(void **state _unused_)
 		check_option(o, "carob");
 }
 
-static int check_help(_unused_ struct buf *b, const struct cli_verb *verb, const char *words, _unused_ const char *label)
+static int check_help(_unused_ struct buf *b, const struct cli_verb *verb, const char *words,
+		      _unused_ const char *label)
 {
 	const struct cli_option *list[64];
 	size_t n = gather(verb, list, ARRAY_SIZE(list));
@@ -79,7 +84,8 @@ static int check_help(_unused_ struct buf *b, const struct cli_verb *verb, const
 	}
 	for (char *rest = text, *line; (line = strsep(&rest, "\n")) != NULL;)
 		if (strlen(line) > 90 || str_ends(line, " "))
-			fail_msg("the help of %s has a line that is too long or ends in a blank: %s", words, line);
+			fail_msg("the help of %s has a line that is too long or ends in a blank: %s",
+				 words, line);
 	return 0;
 }
 
@@ -98,8 +104,10 @@ static struct cli_args *args_of(struct cli_args *a, char **argv, size_t n)
 
 static void verbs_are_found_by_one_word_or_two(void **state _unused_)
 {
-	char image[] = "image", import[] = "import", lsit[] = "lsit", run[] = "run", list[] = "list";
-	char *two[] = { image, import }, *wrong[] = { image, lsit }, *one[] = { run, list }, *bad[] = { lsit };
+	char image[] = "image", import[] = "import", listt[] = "listt", run[] = "run",
+	     list[] = "list";
+	char *two[] = { image, import }, *wrong[] = { image, listt }, *one[] = { run, list },
+	     *bad[] = { listt };
 	const struct cli_verb *verb = NULL;
 	struct error err = { 0 };
 	struct cli_args a;

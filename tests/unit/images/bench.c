@@ -12,6 +12,21 @@ static void link_program(const struct bench *b, const char *variable, const char
 	assert_int_equal(symlink(program, path), 0);
 }
 
+static void open_mosaic(struct bench *b, const char *type)
+{
+	_free_ char *path = str_printf("%s/mosaic", b->path);
+
+	assert_ok(b, mosaic_open(&b->im.mosaic, path, type, MOSAIC_OPEN_CREATE, &b->err));
+}
+
+void bench_use_overlay(struct bench *b)
+{
+	mosaic_close(b->im.mosaic);
+	b->im.mosaic = NULL;
+	assert_int_equal(path_remove_tree(b->dirfd, "mosaic"), 0);
+	open_mosaic(b, "overlay");
+}
+
 int bench_setup(void **state)
 {
 	struct bench *b = calloc(1, sizeof(*b));
@@ -31,8 +46,7 @@ int bench_setup(void **state)
 	b->im.libexec = b->libexec;
 	snprintf(path, sizeof(path), "%s/store", b->path);
 	assert_ok(b, store_open(&b->im.store, path, true, &b->err));
-	snprintf(path, sizeof(path), "%s/mosaic", b->path);
-	assert_ok(b, mosaic_open(&b->im.mosaic, path, "plain", MOSAIC_OPEN_CREATE, &b->err));
+	open_mosaic(b, "plain");
 	*state = b;
 	return 0;
 }

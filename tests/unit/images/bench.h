@@ -21,6 +21,9 @@ struct bench {
 int bench_setup(void **state);
 int bench_teardown(void **state);
 
+/* From now on with an empty mosaic of that driver. Needs root. */
+void bench_use_overlay(struct bench *b);
+
 /* Fails the test with the error's sentence when r is negative. */
 #define assert_ok(b, r) assert_ok_at((b), (r), __FILE__, __LINE__)
 void assert_ok_at(const struct bench *b, int r, const char *file, int line);

@@ -9,7 +9,7 @@
 struct play {
 	const char *answer;
 	size_t piece; /* so many bytes a time; 0: all at once */
-	int fd;	      /* goes with the first byte; -1: none */
+	int fd;       /* goes with the first byte; -1: none */
 };
 
 static ssize_t receive(int sock, char *line, size_t size, int fds[4], size_t *n_fds)
@@ -19,7 +19,10 @@ static ssize_t receive(int sock, char *line, size_t size, int fds[4], size_t *n_
 		char bytes[CMSG_SPACE(4 * sizeof(int))];
 	} room;
 	struct iovec io = { line, size };
-	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room.bytes) };
+	struct msghdr m = { .msg_iov = &io,
+			    .msg_iovlen = 1,
+			    .msg_control = room.bytes,
+			    .msg_controllen = sizeof(room.bytes) };
 	ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
 	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
 
@@ -45,7 +48,8 @@ static void answer(int sock, const struct play *p)
 		if (at == 0 && p->fd >= 0) {
 			m.msg_control = room.bytes;
 			m.msg_controllen = sizeof(room.bytes);
-			room.align = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+			room.align = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET,
+						       SCM_RIGHTS };
 			memcpy(CMSG_DATA(&room.align), &p->fd, sizeof(int));
 		}
 		if (sendmsg(sock, &m, MSG_NOSIGNAL) < 0)
@@ -93,7 +97,8 @@ static void a_call_has_its_result(void **state _unused_)
 	static const size_t pieces[] = { 0, 1, 7 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
-		const struct play p = { "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"exit\":3}}\n", pieces[i], -1 };
+		const struct play p = { "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"exit\":3}}\n",
+					pieces[i], -1 };
 		_cleanup_(pod_api_message_deinit) struct pod_api_message m = { .fd = -1 };
 		struct error err = { 0 };
 		pid_t pid;
@@ -117,7 +122,8 @@ static void descriptors_go_both_ways(void **state _unused_)
 	pid_t pid;
 	_close_ int sock = server_start(&p, &pid);
 
-	assert_ok(pod_api_call(sock, "exec", json_pack("{s:[s]}", "argv", "x"), stdio, &m, &err), &err);
+	assert_ok(pod_api_call(sock, "exec", json_pack("{s:[s]}", "argv", "x"), stdio, &m, &err),
+		  &err);
 	assert_int_equal(server_end(pid), 3);
 	assert_true(m.fd >= 0);
 	assert_int_equal(fcntl(m.fd, F_GETFD), FD_CLOEXEC);
@@ -133,9 +139,12 @@ static void an_error_reply_is_an_error(void **state _unused_)
 		int code;
 		const char *text;
 	} cases[] = {
-		{ "{\"id\":1,\"error\":{\"code\":-32000,\"message\":\"not now\"}}\n", -EBUSY, "not now" },
-		{ "{\"id\":1,\"error\":{\"code\":-32602,\"message\":\"signal is missing\"}}\n", -EINVAL, "signal is missing" },
-		{ "{\"id\":1,\"error\":{\"code\":-32001,\"message\":\"failed\"}}\n", -EIO, "failed" },
+		{ "{\"id\":1,\"error\":{\"code\":-32000,\"message\":\"not now\"}}\n", -EBUSY,
+		  "not now" },
+		{ "{\"id\":1,\"error\":{\"code\":-32602,\"message\":\"signal is missing\"}}\n",
+		  -EINVAL, "signal is missing" },
+		{ "{\"id\":1,\"error\":{\"code\":-32001,\"message\":\"failed\"}}\n", -EIO,
+		  "failed" },
 		{ "{\"id\":1,\"error\":{\"code\":5}}\n", -EPROTO, "no reason" },
 		{ "{\"id\":1}\n", -EPROTO, "no result" },
 		{ "[1]\n", -EPROTO, "JSON object" },
@@ -162,10 +171,14 @@ static void an_error_reply_is_an_error(void **state _unused_)
 /* What comes right behind the reply is for whoever reads next. */
 static void notifications_are_kept_for_the_next_reader(void **state _unused_)
 {
-	const struct play p = { "{\"method\":\"old\"}\n{\"id\":1,\"result\":{\"id\":7}}\n"
-				"{\"method\":\"exec-exit\",\"params\":{\"id\":7}}\n{\"method\":\"last\"}\n",
-				0, -1 };
-	_cleanup_(pod_api_message_deinit) struct pod_api_message reply = { .fd = -1 }, one = { .fd = -1 }, two = { .fd = -1 };
+	const struct play p = {
+		"{\"method\":\"old\"}\n{\"id\":1,\"result\":{\"id\":7}}\n"
+		"{\"method\":\"exec-exit\",\"params\":{\"id\":7}}\n{\"method\":\"last\"}\n",
+		0, -1
+	};
+	_cleanup_(pod_api_message_deinit) struct pod_api_message reply = { .fd = -1 },
+								 one = { .fd = -1 },
+								 two = { .fd = -1 };
 	struct pod_api_message none = { .fd = -1 };
 	struct error err = { 0 };
 	pid_t pid;
@@ -213,13 +226,16 @@ static void connects_below_a_long_path(void **state)
 
 	snprintf(dirs.run, sizeof(dirs.run), "%s/%0150d", s->path, 0);
 	snprintf(path, sizeof(path), "%s/pods/11112222-0000-4000-8000-000000000001", dirs.run);
-	assert_int_equal(pod_api_connect(&dirs, "11112222-0000-4000-8000-000000000001", &err), -ENOENT);
+	assert_int_equal(pod_api_connect(&dirs, "11112222-0000-4000-8000-000000000001", &err),
+			 -ENOENT);
 	assert_int_equal(make_dirs(path, 0700), 0);
-	assert_int_equal(pod_api_connect(&dirs, "11112222-0000-4000-8000-000000000001", &err), -ENOENT);
+	assert_int_equal(pod_api_connect(&dirs, "11112222-0000-4000-8000-000000000001", &err),
+			 -ENOENT);
 	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/api.sock", dir);
 	assert_int_equal(bind(server, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(pod_api_connect(&dirs, "11112222-0000-4000-8000-000000000001", &err), -ECONNREFUSED);
+	assert_int_equal(pod_api_connect(&dirs, "11112222-0000-4000-8000-000000000001", &err),
+			 -ECONNREFUSED);
 	assert_int_equal(listen(server, 1), 0);
 	client = pod_api_connect(&dirs, "11112222-0000-4000-8000-000000000001", &err);
 	assert_true(client >= 0);

@@ -80,7 +80,7 @@ static void waits_until_the_living_has_gone(void **state)
 	assert_int_equal(pod_is_held(other), 0);
 }
 
-/* ---- finding ------------------------------------------------------------------------------------- */
+/* ---- finding --------------------------------------------------------------------------------- */
 
 static void make_pod(const struct scratch *s, const char *uuid)
 {
@@ -119,8 +119,13 @@ static void finds_by_uuid_beginning_and_name(void **state)
 
 static void finds_nothing_for_what_is_no_pod(void **state)
 {
-	static const char *const words[] = { "",     "abc", "ABCD", "..", ".",	"../../etc", "abcd3333/", "/",
-					     "nope", "ab\n", "abcdx", "ffff", "-", "abcd3333-0000-4000-8000-0000000000031" };
+	static const char *const words[] = { "",          "abc",
+					     "ABCD",      "..",
+					     ".",         "../../etc",
+					     "abcd3333/", "/",
+					     "nope",      "ab\n",
+					     "abcdx",     "ffff",
+					     "-",         "abcd3333-0000-4000-8000-0000000000031" };
 	struct pod_dirs dirs = pods_dirs(*state);
 	char uuid[UUID_TEXT] = "untouched";
 
@@ -158,7 +163,7 @@ static void each_passes_over_what_is_no_pod(void **state)
 	assert_string_equal(b.data, ONE "\n");
 }
 
-/* ---- names --------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void a_name_belongs_to_one_pod(void **state)
 {
@@ -173,7 +178,7 @@ static void a_name_belongs_to_one_pod(void **state)
 	assert_int_equal(pod_name_claim(&dirs, "web", TWO, &err), POD_BUSY);
 	assert_non_null(strstr(err.text, ONE));
 	assert_ok(pod_name_claim(&dirs, "web", ONE, &err), &err); /* its own */
-	pod_name_release(&dirs, "web", TWO);			  /* not its own: stays */
+	pod_name_release(&dirs, "web", TWO);                      /* not its own: stays */
 	assert_ok(pod_find(&dirs, "web", uuid, &err), &err);
 	pod_name_release(&dirs, "web", ONE);
 	assert_int_equal(pod_find(&dirs, "web", uuid, &err), POD_MISSING);
@@ -190,7 +195,8 @@ static void a_name_belongs_to_one_pod(void **state)
 
 static void a_name_is_an_ac_name(void **state)
 {
-	static const char *const bad[] = { "", ".", "..", "a/b", "../x", "A", "a_b", "-a", "a-", "a b", "a\n", ONE };
+	static const char *const bad[] = { "",    ".",  "..", "a/b", "../x", "A",
+					   "a_b", "-a", "a-", "a b", "a\n",  ONE };
 	struct pod_dirs dirs = pods_dirs(*state);
 
 	make_pod(*state, ONE);

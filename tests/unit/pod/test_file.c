@@ -32,8 +32,10 @@ static void pod_fill(struct pod *p)
 		.n_apps = 2,
 	};
 	p->launch.ignored_isolators[0] = strdup("resource/block-iops");
-	p->launch.apps[0] = (struct pod_launch_app){ strdup("one"), strdup("pod." UUID ".one"), POD_STDIN_TTY };
-	p->launch.apps[1] = (struct pod_launch_app){ strdup("two"), strdup("pod." UUID ".two"), POD_STDIN_NULL };
+	p->launch.apps[0] = (struct pod_launch_app){ strdup("one"), strdup("pod." UUID ".one"),
+						     POD_STDIN_TTY };
+	p->launch.apps[1] = (struct pod_launch_app){ strdup("two"), strdup("pod." UUID ".two"),
+						     POD_STDIN_NULL };
 }
 
 static void what_is_written_is_read(void **state)
@@ -82,7 +84,7 @@ static void a_pod_without_a_name_has_none(void **state)
 	assert_null(q.launch.name);
 }
 
-/* Cut at every length, and with every byte changed: an error or a whole pod, never anything else. */
+/* Cut at every length, with every byte changed: an error or a whole pod, never anything else. */
 static void a_damaged_file_is_an_error(void **state)
 {
 	const struct scratch *s = *state;
@@ -119,15 +121,26 @@ static void a_wrong_launch_is_an_error(void **state)
 	static const struct {
 		const char *key, *value; /* value NULL: without the member */
 	} cases[] = {
-		{ "version", "2" },    { "version", NULL },   { "hostname", NULL }, { "hostname", "5" },
-		{ "mosaic", NULL },    { "created", "\"now\"" }, { "stopGrace", "-1" }, { "stopGrace", "\"1\"" },
-		{ "stopGrace", "99999999999" }, { "apps", "[]" }, { "apps", "{}" }, { "name", "5" },
-		{ "apps", "[{\"name\":\"one\",\"volume\":\"v\",\"stdin\":\"null\"}]" }, /* one of two */
+		{ "version", "2" },
+		{ "version", NULL },
+		{ "hostname", NULL },
+		{ "hostname", "5" },
+		{ "mosaic", NULL },
+		{ "created", "\"now\"" },
+		{ "stopGrace", "-1" },
+		{ "stopGrace", "\"1\"" },
+		{ "stopGrace", "99999999999" },
+		{ "apps", "[]" },
+		{ "apps", "{}" },
+		{ "name", "5" },
+		{ "apps",
+		  "[{\"name\":\"one\",\"volume\":\"v\",\"stdin\":\"null\"}]" }, /* one of two */
 		{ "apps", "[{\"name\":\"two\",\"volume\":\"v\",\"stdin\":\"null\"},"
 			  "{\"name\":\"one\",\"volume\":\"v\",\"stdin\":\"null\"}]" },
 		{ "apps", "[{\"name\":\"one\",\"volume\":\"v\",\"stdin\":\"file\"},"
 			  "{\"name\":\"two\",\"volume\":\"v\",\"stdin\":\"null\"}]" },
-		{ "apps", "[{\"name\":\"one\",\"stdin\":\"null\"},{\"name\":\"two\",\"volume\":\"v\",\"stdin\":\"null\"}]" },
+		{ "apps",
+		  "[{\"name\":\"one\",\"stdin\":\"null\"},{\"name\":\"two\",\"volume\":\"v\",\"stdin\":\"null\"}]" },
 		{ "ignoredIsolators", "[1]" },
 	};
 	const struct scratch *s = *state;
@@ -145,7 +158,8 @@ static void a_wrong_launch_is_an_error(void **state)
 		root = json_loadb(text, len, 0, NULL);
 		launch = json_object_get(root, "carob");
 		if (cases[i].value)
-			json_object_set_new(launch, cases[i].key, json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
+			json_object_set_new(launch, cases[i].key,
+					    json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
 		else
 			json_object_del(launch, cases[i].key);
 		changed = json_dumps(root, 0);
@@ -171,8 +185,10 @@ static void only_a_regular_file_is_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		scratch_test(what_is_written_is_read),	 scratch_test(a_pod_without_a_name_has_none),
-		scratch_test(a_damaged_file_is_an_error), scratch_test(a_wrong_launch_is_an_error),
+		scratch_test(what_is_written_is_read),
+		scratch_test(a_pod_without_a_name_has_none),
+		scratch_test(a_damaged_file_is_an_error),
+		scratch_test(a_wrong_launch_is_an_error),
 		scratch_test(only_a_regular_file_is_read),
 	};
 

@@ -3,11 +3,17 @@
 #include <jansson.h>
 #include <sys/file.h>
 
-static char name_one[] = "one", name_two[] = "two", because[] = "no such program", note[] = "ignored: x";
+static char name_one[] = "one", name_two[] = "two", because[] = "no such program",
+	    note[] = "ignored: x";
 
 static struct pod_app_status apps[] = {
-	{ .name = name_one, .state = POD_APP_EXITED, .exit = 137, .signal = 9, .started_ns = 1790000000000000001,
-	  .ended_ns = 1790000001000000000, .oom = true },
+	{ .name = name_one,
+	  .state = POD_APP_EXITED,
+	  .exit = 137,
+	  .signal = 9,
+	  .started_ns = 1790000000000000001,
+	  .ended_ns = 1790000001000000000,
+	  .oom = true },
 	{ .name = name_two, .state = POD_APP_FAILED, .exit = 127, .error = because },
 };
 static char *notes[] = { note };
@@ -49,12 +55,14 @@ static void what_is_written_is_read(void **state)
 /* What the API documentation promises of each member. */
 static void json_has_the_members_of_the_api(void **state _unused_)
 {
-	json_t *json = pod_status_json(&full), *one = json_array_get(json_object_get(json, "apps"), 0);
+	json_t *json = pod_status_json(&full),
+	       *one = json_array_get(json_object_get(json, "apps"), 0);
 	json_t *two = json_array_get(json_object_get(json, "apps"), 1);
 
 	assert_string_equal(json_string_value(json_object_get(json, "state")), "exited");
 	assert_int_equal(json_integer_value(json_object_get(one, "signal")), 9);
-	assert_string_equal(json_string_value(json_object_get(one, "ended")), "2026-09-21T14:13:21.000000000Z");
+	assert_string_equal(json_string_value(json_object_get(one, "ended")),
+			    "2026-09-21T14:13:21.000000000Z");
 	assert_true(json_is_null(json_object_get(one, "pid")));
 	assert_true(json_is_null(json_object_get(one, "error")));
 	assert_true(json_is_null(json_object_get(two, "started")));
@@ -93,7 +101,7 @@ static void what_is_no_status_is_refused(void **state _unused_)
 	}
 }
 
-/* ---- the state, by lock and files ---------------------------------------------------------------- */
+/* ---- the state, by lock and files ------------------------------------------------------------ */
 
 static enum pod_state state_now(const struct scratch *s)
 {
@@ -106,7 +114,8 @@ static enum pod_state state_now(const struct scratch *s)
 static void state_of_lock_and_files(void **state)
 {
 	const struct scratch *s = *state;
-	struct pod_status prepared = { .state = POD_PREPARED, .exit = -1 }, running = { .state = POD_RUNNING, .exit = -1 };
+	struct pod_status prepared = { .state = POD_PREPARED, .exit = -1 },
+			  running = { .state = POD_RUNNING, .exit = -1 };
 	int holder;
 
 	assert_int_equal(state_now(s), POD_ABORTED); /* died before the pod file */
