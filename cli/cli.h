@@ -81,6 +81,10 @@ int cli_next_failure(int before, int now, struct error *err) _must_check_;
 /* An exit code of ours that could be taken for the app's becomes 125. */
 int cli_not_started(int code);
 
+/* The first fault of a document that is no warning, as an error. Returns code. */
+int cli_fault_error(const struct appc_faults *faults, int code, const char *what,
+		    struct error *err);
+
 /* Store and mosaic, opened and made if missing. */
 int cli_images_open(const struct cli *cli, struct images *ret, struct error *err) _must_check_;
 void cli_images_close(struct images *im);
@@ -91,6 +95,9 @@ void cli_images_close(struct images *im);
 int cli_put(const void *data, size_t len, struct error *err) _must_check_;
 int cli_puts(const char *text, struct error *err) _must_check_;
 int cli_print(struct error *err, const char *fmt, ...) _printf_(2, 3) _must_check_;
+
+/* JSON as people read it, safe for the terminal when standard output is one. The caller frees. */
+char *cli_json_text(const struct json_t *json);
 
 /* A JSON document, indented, and a newline. Takes the reference; NULL: memory was out. */
 int cli_put_json(struct json_t *json, struct error *err) _must_check_;

@@ -84,3 +84,15 @@ int cli_not_started(int code)
 		       ? CLI_NOT_STARTED
 		       : code;
 }
+
+int cli_fault_error(const struct appc_faults *faults, int code, const char *what, struct error *err)
+{
+	for (size_t i = 0; i < faults->n; i++) {
+		const struct appc_fault *f = &faults->list[i];
+
+		if (!f->warning)
+			return error_set(err, code, "%s: %s%s%s.", what, f->path,
+					 *f->path ? ": " : "", f->text);
+	}
+	return error_set(err, code, "%s", what);
+}

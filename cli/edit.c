@@ -15,10 +15,11 @@ int edit_replace(char **dst, const char *value)
 
 void *edit_grow(void *list, size_t *n, size_t size)
 {
-	char *items;
+	char *before, *items;
 
-	memcpy(&items, list, sizeof(items));
-	items = realloc(items, (*n + 2) * size);
+	memcpy(&before, list, sizeof(before));
+	/* cppcheck-suppress memleakOnRealloc ; what was before is still in *list */
+	items = realloc(before, (*n + 2) * size);
 	if (!items)
 		return NULL;
 	memcpy(list, &items, sizeof(items));

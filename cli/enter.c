@@ -4,7 +4,10 @@
  * standard descriptors or its terminal.
  */
 #include <jansson.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/signalfd.h>
 
 #include "cli/cli.h"
 #include "cli/stopping.h"
@@ -106,13 +109,41 @@ static int entered_ended(void *arg)
 	return 1;
 }
 
+/* A signal that was meant to end this process goes to the command. */
+static int pass_signal(const struct entered *e, int signals)
+{
+	struct signalfd_siginfo info;
+
+	if (read(signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return 0;
+	return pod_api_send(e->sock, "signal",
+			    json_pack("{s:i, s:I}", "signal", (int)info.ssi_signo, "id", e->id),
+			    e->err);
+}
+
 static int wait_plain(struct entered *e)
 {
-	int r;
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct pollfd fds[] = { { .fd = e->sock, .events = POLLIN }, { .events = POLLIN } };
+	_close_ int signals = -1;
+	sigset_t set;
+	int r = 0;
 
-	do
-		r = entered_ended(e);
-	while (r == 0);
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		sigaddset(&set, numbers[i]);
+	signals = loop_signalfd(&set);
+	if (signals < 0)
+		return error_set(e->err, signals, "cannot watch signals");
+	fds[1].fd = signals;
+	while (r == 0) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return error_set(e->err, -errno, "cannot wait for the command");
+		if (fds[1].revents)
+			r = pass_signal(e, signals);
+		if (r == 0 && fds[0].revents)
+			r = entered_ended(e);
+	}
 	return r < 0 ? r : e->exit;
 }
 
@@ -160,6 +191,8 @@ static int enter(const struct cli *cli, const struct enter_options *o, const cha
 
 	if (r == 0)
 		r = pod_reach(cli, word, uuid, &dirfd, &sock, err);
+	if (r == 0)
+		r = pod_want_app(dirfd, word, o->app, err);
 	if (r != 0)
 		return cli_not_started(r);
 	params = request_json(o, command, terminal);

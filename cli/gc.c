@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/table.h"
 #include "cli/teardown.h"
 #include "cli/verbs.h"
 #include "kernel/kernel.h"
@@ -257,18 +258,12 @@ static int sweep_storage(struct sweep *s, struct error *err)
 
 static int print(const struct gc_options *o, json_t *removed, struct error *err)
 {
-	int r = 0;
+	static const struct table_column columns[] = {
+		{ "KIND", "kind" }, { "NAME", "name" }, { "WHY", "why" }, { NULL }
+	};
 
-	if (o->json)
-		return cli_put_json(json_incref(removed), err);
-	for (size_t i = 0; r == 0 && i < json_array_size(removed); i++) {
-		const json_t *row = json_array_get(removed, i);
-
-		r = cli_print(err, "%s %s: %s\n", json_string_value(json_object_get(row, "kind")),
-			      json_string_value(json_object_get(row, "name")),
-			      json_string_value(json_object_get(row, "why")));
-	}
-	return r;
+	return table_print(json_incref(removed), columns,
+			   &(struct table_options){ .json = o->json, .no_legend = true }, err);
 }
 
 static int gc_run(const struct cli *cli, struct cli_args *args, struct error *err)

@@ -50,7 +50,7 @@ static int load(const struct cli *cli, const char *word, json_t **ret_info, char
 
 static int print_text(const json_t *info, const json_t *manifest, struct error *err)
 {
-	_free_ char *app = json_dumps(json_object_get(manifest, "app"), JSON_INDENT(2));
+	_free_ char *app = cli_json_text(json_object_get(manifest, "app"));
 	const char *key;
 	json_t *label;
 	int r = 0;

@@ -47,6 +47,8 @@ static int kill_one(const struct cli *cli, const char *word, int number, const c
 	json_t *params;
 	int r = pod_reach(cli, word, uuid, &dirfd, &sock, err);
 
+	if (r == 0)
+		r = pod_want_app(dirfd, word, app, err);
 	if (r != 0)
 		return r;
 	params = json_pack("{s:i}", "signal", number);
@@ -57,7 +59,7 @@ static int kill_one(const struct cli *cli, const char *word, int number, const c
 	r = pod_api_call(sock, "signal", params, NULL, &reply, err);
 	if (r == -EBUSY)
 		return CLI_STATE;
-	return r == -EINVAL ? CLI_MISSING : r < 0 ? error_context(err, r, "kill", word) : 0;
+	return r < 0 ? error_context(err, r, "kill", word) : 0;
 }
 
 static int kill_run(const struct cli *cli, struct cli_args *args, struct error *err)

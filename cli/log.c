@@ -234,27 +234,30 @@ static int add_escaped(struct buf *b, const char *text, size_t len)
 	return r;
 }
 
-static int print_line(const struct log_set *set, struct log *log, struct out *o)
+static int print_line(struct log_set *set, struct log *log, struct out *o)
 {
 	const struct log_line *l = &log->line;
-	bool *mid = &log->mid_line[l->is_error];
+	const struct log **open = &set->open[l->is_error];
 	int fd = l->is_error ? STDERR_FILENO : STDOUT_FILENO, r = 0;
+	bool goes_on = *open == log;
 	char time[TIME_TEXT];
 
 	if (o->fd != fd || o->b.len >= OUT_BYTES)
 		r = out_flush(o);
 	o->fd = fd;
 	time_format(time, l->time_ns);
-	if (r == 0 && !*mid && set->timestamps)
+	if (r == 0 && *open && !goes_on)
+		r = buf_add(&o->b, "\n", 1);
+	if (r == 0 && !goes_on && set->timestamps)
 		r = buf_addf(&o->b, "%s ", time);
-	if (r == 0 && !*mid && set->prefix)
+	if (r == 0 && !goes_on && set->prefix)
 		r = buf_addf(&o->b, "[%s] ", log->app);
 	if (r == 0)
 		r = set->escape ? add_escaped(&o->b, l->text, l->len)
 				: buf_add(&o->b, l->text, l->len);
 	if (r == 0 && !l->is_part)
 		r = buf_add(&o->b, "\n", 1);
-	*mid = l->is_part;
+	*open = l->is_part ? log : NULL;
 	return r;
 }
 

@@ -27,7 +27,6 @@ struct log {
 	size_t used;          /* bytes of in that line takes */
 	struct log_line line; /* the next one, valid when has_line */
 	bool has_line;
-	bool mid_line[2]; /* what was last printed of standard output, of standard error, goes on */
 };
 
 struct log_set {
@@ -36,6 +35,7 @@ struct log_set {
 	int64_t since_ns; /* older lines are passed over; 0: none are */
 	uint64_t skip;    /* so many lines are passed over first */
 	bool timestamps, prefix, escape;
+	const struct log *open[2]; /* whose line is not ended, on standard output and error */
 };
 
 int log_set_add(struct log_set *set, const char *app) _must_check_;

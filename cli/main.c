@@ -22,11 +22,14 @@ static int open_standard_descriptors(void)
 	if (poll(fds, 3, 0) <= 0)
 		return 0;
 	for (int i = 0; i < 3; i++) {
+		int fd;
+
 		if (!(fds[i].revents & POLLNVAL))
 			continue;
 		/* lint: fd ok: a standard descriptor is inherited */
-		if (open("/dev/null", O_RDWR) != i)
-			return -EBADF;
+		fd = open("/dev/null", O_RDWR);
+		if (fd != i)
+			return fd < 0 ? -errno : -EBADF;
 	}
 	return 0;
 }

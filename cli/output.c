@@ -34,9 +34,17 @@ int cli_print(struct error *err, const char *fmt, ...)
 	return cli_put(text, (size_t)n, err);
 }
 
+char *cli_json_text(const struct json_t *json)
+{
+	/* JSON has escapes of its own for all that a terminal would act upon */
+	size_t flags = isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0;
+
+	return json ? json_dumps(json, JSON_INDENT(2) | JSON_ENCODE_ANY | flags) : NULL;
+}
+
 int cli_put_json(struct json_t *json, struct error *err)
 {
-	_free_ char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+	_free_ char *text = cli_json_text(json);
 
 	json_decref(json);
 	return text ? cli_print(err, "%s\n", text) : error_set(err, -ENOMEM, "cannot write JSON");

@@ -91,6 +91,8 @@ int pod_describe(const struct cli *cli, const char *uuid, bool ask, struct json_
 	}
 	if (r < 0) {
 		json_decref(row);
+		if (r == -ENOENT)
+			return error_set(err, r, "there is no pod %s.", uuid);
 		return error_set(err, r, "cannot tell about pod %s", uuid);
 	}
 	*ret = row;

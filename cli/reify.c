@@ -368,11 +368,7 @@ static int check_runnable(const struct appc_pod *pod, struct error *err)
 	_appc_faults_ struct appc_faults faults = APPC_FAULTS_INIT;
 	int r = appc_pod_check_runnable(pod, &faults);
 
-	for (size_t i = 0; r < 0 && i < faults.n; i++)
-		if (!faults.list[i].warning)
-			return error_set(err, r, "%s: %s.", faults.list[i].path,
-					 faults.list[i].text);
-	return r < 0 ? error_set(err, r, "the pod cannot be run") : 0;
+	return r < 0 ? cli_fault_error(&faults, r, "the pod cannot be run", err) : 0;
 }
 
 int reify(const struct run_request *request, struct appc_pod *base, struct run_image *images,

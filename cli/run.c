@@ -3,6 +3,7 @@
  * carob-stage1. On the path of every start: what is not needed is not opened.
  */
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,11 +72,7 @@ static int read_manifest(const char *path, struct appc_pod **ret, struct error *
 	if (r < 0)
 		return error_set(err, r, "cannot read %s", path);
 	r = appc_pod_read(ret, text, len, &faults);
-	for (size_t i = 0; r < 0 && i < faults.n; i++)
-		if (!faults.list[i].warning)
-			return error_set(err, r, "%s: %s: %s.", path, faults.list[i].path,
-					 faults.list[i].text);
-	return r < 0 ? error_set(err, r, "%s", path) : 0;
+	return r < 0 ? cli_fault_error(&faults, r, path, err) : 0;
 }
 
 /* --bind takes paths of this process: made absolute, without links, as host volumes have to be. */
@@ -150,7 +147,7 @@ static int print_manifest(const struct appc_pod *pod, struct error *err)
 	int r = appc_pod_write(pod, &text);
 
 	return r < 0 ? error_set(err, r, "cannot write the pod manifest")
-		     : cli_print(err, "%s\n", text);
+		     : cli_put_json(json_loads(text, 0, NULL), err);
 }
 
 static int run_request(const struct cli *cli, struct run_request *request, bool prepared,

@@ -137,7 +137,8 @@ static int text_make(struct buf *b, const json_t *rows, const struct table_colum
 	char cell[TABLE_CELL];
 	int r = 0;
 
-	for (; columns[n].title && n < COLUMNS_MAX; n++) {
+	/* cppcheck-suppress arrayIndexThenCheck ; the check comes first */
+	for (; n < COLUMNS_MAX && columns[n].title; n++) {
 		widths[n] = legend ? strlen(columns[n].title) : 0;
 		for (size_t i = 0; i < json_array_size(rows); i++) {
 			cell_make(cell, &columns[n], json_array_get(rows, i), false);

@@ -1,6 +1,7 @@
 #include <jansson.h>
 
 #include "cli/cli.h"
+#include "cli/stopping.h"
 #include "cli/verbs.h"
 
 struct wait_options {
@@ -19,7 +20,7 @@ static int written_exit(int dirfd, const char *word, const char *app, struct err
 	int r = pod_status_read(&status, dirfd, err);
 
 	if (r < 0)
-		return r;
+		return r == -ENOENT ? CLI_MISSING : r;
 	if (status.state != POD_EXITED) {
 		error_set(err, -ESRCH, "pod %s is %s: it has no exit code.", word,
 			  pod_state_name(status.state));
@@ -68,11 +69,11 @@ static int wait_run(const struct cli *cli, struct cli_args *args, struct error *
 		r = cli_want_operands(args, 1, 1, err);
 	if (r == 0)
 		r = cli_pod_open(cli, args->argv[0], uuid, &dirfd, err);
+	if (r == 0)
+		r = pod_want_app(dirfd, args->argv[0], o.app, err);
 	if (r != 0)
 		return r;
 	code = pod_is_held(dirfd) == 1 ? told_exit(cli, uuid, o.app, err) : -ESRCH;
-	if (code == -EINVAL)
-		return CLI_MISSING; /* no such app */
 	if (code >= 0 && o.app)
 		return code;
 	*err = (struct error){ 0 };

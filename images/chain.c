@@ -1,7 +1,7 @@
 /*
  * An image and all that it depends on, in the order in which they are laid down: depth first, the
- * dependencies of each in the order of its list, itself behind them (appc spec, "dependency matching").
- * An image that two others need is laid down twice, for the later one wins.
+ * dependencies of each in the order of its list, itself behind them (appc spec, "dependency
+ * matching"). An image that two others need is laid down twice, for the later one wins.
  */
 #include "images/internal.h"
 
@@ -48,9 +48,10 @@ static int read_image(struct walk *w, const char *id, struct appc_image **ret)
 	return r < 0 ? error_set(w->err, r, "cannot read the manifest of %s", id) : 0;
 }
 
-/* ---- which image a dependency means ------------------------------------------------------------------ */
+/* ---- which image a dependency means ---------------------------------------------------------- */
 
-/* What is asked of a dependency: its labels, and where it leaves them open, the system of the image. */
+/* What is asked of a dependency: its labels, and where it leaves them open, the system of the
+ * image. */
 static int wanted_labels(const struct walk *w, const struct appc_dependency *d, struct buf *ret)
 {
 	int r = 0;
@@ -104,7 +105,7 @@ static int check_image(const struct walk *w, const struct appc_dependency *d, co
 	return r;
 }
 
-/* ---- the walk ------------------------------------------------------------------------------------------ */
+/* ---- the walk -------------------------------------------------------------------------------- */
 
 static int check_cycle(const struct walk *w, const char *id)
 {

@@ -27,9 +27,9 @@ struct images_progress {
 };
 
 /*
- * References: a path (contains "/" and exists, or starts with "." or "/", or ends in .aci): imported;
- * an image ID or a prefix of one; NAME[:VERSION][,LABEL=VALUE]... looked up in the store, with the
- * host's os and arch where the reference does not say.
+ * References: a path (contains "/" and exists, or starts with "." or "/", or ends in .aci):
+ * imported; an image ID or a prefix of one; NAME[:VERSION][,LABEL=VALUE]... looked up in the
+ * store, with the host's os and arch where the reference does not say.
  */
 int images_resolve(const struct images *im, const char *reference, char ret_id[STORE_ID_TEXT],
 		   const struct images_progress *progress, struct error *err) _must_check_;
@@ -40,8 +40,8 @@ int images_import(const struct images *im, const char *path, char ret_id[STORE_I
 		  struct appc_faults *faults, const struct images_progress *progress,
 		  struct error *err) _must_check_;
 
-/* The rendered volume of the image: made now if it does not exist. volume needs MOSAIC_NAME_MAX + 1.
- * *ret_manifest (may be NULL) gets the image's manifest; the caller frees it. */
+/* The rendered volume of the image: made now if it does not exist. volume needs MOSAIC_NAME_MAX
+ * + 1. *ret_manifest (may be NULL) gets the image's manifest; the caller frees it. */
 int images_render(const struct images *im, const char *id, char *volume,
 		  struct appc_image **ret_manifest, struct error *err) _must_check_;
 
@@ -50,8 +50,9 @@ int images_render(const struct images *im, const char *id, char *volume,
 int images_validate(const struct images *im, const char *path, const char **ret_kind,
 		    struct appc_faults *faults, struct error *err) _must_check_;
 
-/* Makes an archive. Bit for bit the same for the same input, given SOURCE_DATE_EPOCH or the same file
- * times (images/pack/pack.h). ret_id: its image ID. -EEXIST when out is there and overwrite not asked for. */
+/* Makes an archive. Bit for bit the same for the same input, given SOURCE_DATE_EPOCH or the
+ * same file times (images/pack/pack.h). ret_id: its image ID. -EEXIST when out is there and
+ * overwrite not asked for. */
 struct images_recipe {
 	const char *rootfs;   /* the directory */
 	const char *manifest; /* the file, JSON */

@@ -1,7 +1,7 @@
 /*
- * Import: the archive is copied into the store's staging area first and read from there, so that what
- * is kept is what was hashed. The tree grows in the mosaic's staging area. Nothing is seen by anybody
- * until both are complete; then the volume appears, then the image, then its name.
+ * Import: the archive is copied into the store's staging area first and read from there, so that
+ * what is kept is what was hashed. The tree grows in the mosaic's staging area. Nothing is seen by
+ * anybody until both are complete; then the volume appears, then the image, then its name.
  */
 #include <fcntl.h>
 #include <sys/sendfile.h>
@@ -54,7 +54,7 @@ static void import_deinit(struct import *i)
 }
 #define _import_ _cleanup_(import_deinit)
 
-/* ---- the archive into the staging area ------------------------------------------------------------- */
+/* ---- the archive into the staging area ------------------------------------------------------- */
 
 static int copy_archive(int from, int to, struct error *err)
 {
@@ -121,7 +121,7 @@ static int stage_archive(struct import *i, const char *path, struct error *err)
 				   : copy_archive(from, i->archive, err);
 }
 
-/* ---- from the archive to the image ------------------------------------------------------------------ */
+/* ---- from the archive to the image ----------------------------------------------------------- */
 
 static int unpack(struct import *i, const struct images_progress *progress, struct error *err)
 {
@@ -158,7 +158,8 @@ static int keep_implied(struct import *i, struct error *err)
 	return r < 0 ? error_set(err, r, "cannot write to the store") : 0;
 }
 
-/* The volume first: an image in the store always has one. Who cleans up looks at both under the same lock. */
+/* The volume first: an image in the store always has one. Who cleans up looks at both under the
+ * same lock. */
 static int publish(struct import *i, const char *source, struct error *err)
 {
 	struct store_info info = {
@@ -230,7 +231,7 @@ int images_import(const struct images *im, const char *path, char ret_id[STORE_I
 	return r;
 }
 
-/* ---- once more ---------------------------------------------------------------------------------------- */
+/* ---- once more ------------------------------------------------------------------------------- */
 
 static int restore(struct import *i, const char *id, struct error *err)
 {

@@ -6,7 +6,7 @@
 #include "images/images.h"
 #include "kernel/kernel.h"
 
-/* ---- helper.c: the programs beside us ------------------------------------------------------------ */
+/* ---- helper.c: the programs beside us -------------------------------------------------------- */
 
 struct helper {
 	const char *program;      /* "carob-unpack" */
@@ -28,7 +28,7 @@ int helper_pipe(int *ret_read, int *ret_write, struct error *err) _must_check_;
 void helper_reap(int *pidfd);
 #define _helper_ _cleanup_(helper_reap)
 
-/* ---- stream.c: bytes from one descriptor to another ---------------------------------------------- */
+/* ---- stream.c: bytes from one descriptor to another ------------------------------------------ */
 
 struct stream {
 	int in, out;              /* out -1: nowhere */
@@ -36,8 +36,8 @@ struct stream {
 	uint64_t bytes;
 	bool cut; /* whoever reads out has gone before the end */
 
-	/* expansion: what came may be no more than the ratio allows of what archive was read so far, by
-	 * the position of its descriptor; -1: no limit */
+	/* expansion: what came may be no more than the ratio allows of what archive was read so
+	 * far, by the position of its descriptor; -1: no limit */
 	int archive;
 	uint64_t archive_size;
 	const struct images_progress *progress;
@@ -48,7 +48,7 @@ struct stream {
 int stream_run(struct stream *s, struct error *err) _must_check_;
 void stream_id(struct stream *s, char ret[STORE_ID_TEXT]);
 
-/* ---- unpack.c: an archive through carob-unpack ---------------------------------------------------- */
+/* ---- unpack.c: an archive through carob-unpack ----------------------------------------------- */
 
 struct unpacked {
 	struct appc_faults *faults; /* set beforehand */
@@ -61,18 +61,18 @@ struct unpacked {
 void unpacked_deinit(struct unpacked *u);
 #define _unpacked_ _cleanup_(unpacked_deinit)
 
-/* Unpacks the archive (open, at its beginning) into the directory tree, or only looks at it when tree
- * is -1. -EBADMSG when it is no image: the faults say why. */
+/* Unpacks the archive (open, at its beginning) into the directory tree, or only looks at it
+ * when tree is -1. -EBADMSG when it is no image: the faults say why. */
 int images_unpack(const struct images *im, int archive, int tree, struct unpacked *ret,
 		  const struct images_progress *progress, struct error *err) _must_check_;
 
-/* ---- pack.c: a directory through carob-pack ------------------------------------------------------- */
+/* ---- pack.c: a directory through carob-pack -------------------------------------------------- */
 
 /* Writes the plain archive of the open manifest and rootfs to out. faults gets what is left out. */
 int images_pack(const struct images *im, int manifest, int rootfs, int out,
 		struct appc_faults *faults, struct error *err) _must_check_;
 
-/* ---- reference.c ---------------------------------------------------------------------------------- */
+/* ---- reference.c ----------------------------------------------------------------------------- */
 
 struct reference {
 	char name[LIMIT_NAME_BYTES + 1];
@@ -84,13 +84,13 @@ int reference_parse(struct reference *ret, const char *text, struct error *err) 
 void reference_deinit(struct reference *r);
 #define _reference_ _cleanup_(reference_deinit)
 
-/* ---- chain.c: an image and all that it depends on -------------------------------------------------- */
+/* ---- chain.c: an image and all that it depends on -------------------------------------------- */
 
 /* One image to be laid down, after those before it. The same image may be there more than once. */
 struct chain_link {
 	char id[STORE_ID_TEXT];
 	struct appc_image *image;
-	size_t parent; /* the link that depends on this one; its own index for the last, the image itself */
+	size_t parent; /* the link that depends on this one; the last one's is its own */
 };
 
 struct chain {
@@ -109,25 +109,26 @@ bool chain_is_simple(const struct appc_image *image);
 /* "chain." and a digest of the links and how they depend. Needs MOSAIC_NAME_MAX + 1. */
 void chain_volume_name(char *dst, const struct chain *c);
 
-/* ---- lay.c: one tree over another ------------------------------------------------------------------ */
+/* ---- lay.c: one tree over another ------------------------------------------------------------ */
 
 struct lay {
 	int src, dst;
 	const struct appc_strings *const
 		*whitelists; /* sorted; each must have a path for it to be laid down */
 	size_t n_whitelists;
-	const char *
-		implied; /* directories of src whose attributes nobody chose, as in struct unpacked */
+	const char *implied; /* directories of src whose attributes nobody chose, NUL behind each */
 	size_t implied_len;
 };
 
-/* Lays what is in src over dst by the rules of appc (spec/aci.md, "dependency matching" and the path
- * white list): what comes later wins, a link is replaced and not followed, directories merge. */
+/* Lays what is in src over dst by the rules of appc (spec/aci.md, "dependency matching" and the
+ * path white list): what comes later wins, a link is replaced and not followed, directories
+ * merge. */
 int lay_tree(const struct lay *l, struct error *err) _must_check_;
 
-/* ---- import.c --------------------------------------------------------------------------------------- */
+/* ---- import.c -------------------------------------------------------------------------------- */
 
-/* Makes the volume of an image that is in the store once more from its archive, when it is missing. */
+/* Makes the volume of an image that is in the store once more from its archive, when it is
+ * missing. */
 int images_restore(const struct images *im, const char *id, struct error *err) _must_check_;
 
 /* "a; b; and 3 more": the errors of faults as one sentence. Returns -EBADMSG. */

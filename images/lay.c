@@ -1,10 +1,10 @@
 /*
- * One tree laid over another. Both belong to us alone (a read-only volume, a staging directory), so their
- * links are only minded for what appc says of them.
+ * One tree laid over another. Both belong to us alone (a read-only volume, a staging directory),
+ * so their links are only minded for what appc says of them.
  *
- * The directories of src are visited one by one, parents first, by path: any depth takes two descriptors.
- * A directory is laid down when something of it is: at once without a white list, with one when the
- * first path below it is on the list, or itself is.
+ * The directories of src are visited one by one, parents first, by path: any depth takes two
+ * descriptors. A directory is laid down when something of it is: at once without a white list,
+ * with one when the first path below it is on the list, or itself is.
  */
 #include <fcntl.h>
 #include <search.h>
@@ -58,7 +58,7 @@ static int fail(struct laying *w, int code, const char *what, const char *path)
 	return error_set(w->err, code, "cannot %s /%s", what, path);
 }
 
-/* ---- lists ---------------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 static int add_directory(struct laying *w, char *path_consumed, size_t parent)
 {
@@ -119,7 +119,7 @@ static bool is_implied(const struct laying *w, const char *path)
 	       bsearch(&path, w->implied, w->n_implied, sizeof(char *), compare_text);
 }
 
-/* ---- directories ------------------------------------------------------------------------------------ */
+/* ---- directories ----------------------------------------------------------------------------- */
 
 static int open_in(int root, const char *path)
 {
@@ -172,8 +172,8 @@ static int remove_place(struct laying *w, const char *path)
 	return r < 0 ? fail(w, r, "replace", path) : 0;
 }
 
-/* Makes room for what is to become path: anything but a directory that is to be one goes. *ret_there:
- * a directory is there. */
+/* Makes room for what is to become path: anything but a directory that is to be one goes.
+ * *ret_there: a directory is there. */
 static int clear_place(struct laying *w, const char *path, bool directory, bool *ret_there)
 {
 	struct stat st;
@@ -210,7 +210,7 @@ static int lay_directory(struct laying *w, size_t index)
 	return r;
 }
 
-/* ---- everything else ---------------------------------------------------------------------------------- */
+/* ---- everything else ------------------------------------------------------------------------- */
 
 static int compare_links(const void *a, const void *b)
 {
@@ -268,7 +268,8 @@ static int lay_file(struct laying *w, int dir, const char *name, const char *pat
 	return copy_regular(w, dir, name, path, st);
 }
 
-/* copy_special() makes a name in a directory; the path leads there without links, all of it is laid. */
+/* copy_special() makes a name in a directory; the path leads there without links, all of it is
+ * laid. */
 static int lay_special(struct laying *w, int dir, const char *name, const char *path,
 		       const struct stat *st)
 {

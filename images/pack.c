@@ -5,7 +5,16 @@
 #include "images/internal.h"
 #include "images/pack/pack.h"
 
-/* ---- remarks ----------------------------------------------------------------------------------------- */
+/* ---- remarks --------------------------------------------------------------------------------- */
+
+static int failed(const char *code, const char *text, struct error *err)
+{
+	uint64_t value;
+
+	if (str_to_u64(code, 4095, &value) < 0 || value == 0)
+		value = EIO;
+	return error_set(err, -(int)value, "%s.", text);
+}
 
 /* Reads what carob-pack has to say at its end: an error becomes err, the rest warnings. */
 static int listen(int fd, struct appc_faults *faults, struct error *err)
@@ -25,7 +34,7 @@ static int listen(int fd, struct appc_faults *faults, struct error *err)
 		if (text >= all.data + all.len)
 			return error_set(err, -EPROTO, "carob-pack says what makes no sense");
 		if (all.data[at] == 'e')
-			return error_set(err, -EIO, "%s.", text);
+			return failed(path, text, err);
 		r = faults ? appc_warning(faults, path, "%s", text) : 0;
 		at = (size_t)(text - all.data) + strlen(text) + 1;
 	}
@@ -98,7 +107,7 @@ int images_pack(const struct images *im, int manifest, int rootfs, int out,
 	return r == 0 ? packer_finish(&p, faults, err) : r;
 }
 
-/* ---- images_build() ------------------------------------------------------------------------------------ */
+/* ---- images_build() -------------------------------------------------------------------------- */
 
 struct build {
 	const struct images *im;
@@ -180,7 +189,8 @@ static int run(struct build *b)
 	if (r == 0)
 		r = stream_run(&b->stream, b->err);
 	cleanup_close(&b->stream.out);
-	/* the compressor's end is the reason, when it ended early; else the packer's word counts first */
+	/* the compressor's end is the reason, when it ended early; else the packer's word
+	 * counts first */
 	if (r == 0 && !b->stream.cut)
 		r = packer_finish(&b->packer, NULL, b->err);
 	if (r == 0 && b->compressor.pidfd >= 0)

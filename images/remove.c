@@ -4,7 +4,7 @@
  */
 #include "images/internal.h"
 
-/* ---- who uses it ----------------------------------------------------------------------------------------- */
+/* ---- who uses it ----------------------------------------------------------------------------- */
 
 struct user {
 	const char *volumes[2]; /* the image's own and its chain's, or "" */
@@ -79,7 +79,7 @@ static int check_dependents(const struct images *im, const char *id, struct erro
 	return r;
 }
 
-/* ---- images_remove() --------------------------------------------------------------------------------------- */
+/* ---- images_remove() ------------------------------------------------------------------------- */
 
 /* The volume with its dependencies, "" when it has none or they cannot be told any more. */
 static void own_chain(const struct images *im, const char *id, char *ret)
@@ -126,7 +126,7 @@ int images_remove(const struct images *im, const char *id, struct error *err)
 	return r < 0 ? error_context(err, r, "remove", id) : 0;
 }
 
-/* ---- images_collect() -------------------------------------------------------------------------------------- */
+/* ---- images_collect() ------------------------------------------------------------------------ */
 
 /* Names of volumes, sorted when complete. */
 struct volumes {

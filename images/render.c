@@ -1,7 +1,7 @@
 /*
  * An image ID to the volume that apps are cloned from. For an image that stands alone that is the
- * volume it was unpacked into. For one with dependencies, or with a path white list, a volume is made
- * once of all the images' volumes, and named after them.
+ * volume it was unpacked into. For one with dependencies, or with a path white list, a volume is
+ * made once of all the images' volumes, and named after them.
  */
 #include <stdlib.h>
 

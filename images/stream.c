@@ -1,6 +1,6 @@
 /*
- * The middle of the pipeline: what one helper writes is hashed here and handed to the next, while both
- * work on.
+ * The middle of the pipeline: what one helper writes is hashed here and handed to the next, while
+ * both work on.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -39,8 +39,8 @@ static void guard_end(struct pipe_guard *g)
 	sigprocmask(SIG_SETMASK, &g->old, NULL);
 }
 
-/* A little archive that becomes a large tree. Checked all the way, so that a bomb is noticed when it goes
- * off and not when the disk is full. */
+/* A little archive that becomes a large tree. Checked all the way, so that a bomb is noticed
+ * when it goes off and not when the disk is full. */
 static int check_ratio(const struct stream *s, off_t at, struct error *err)
 {
 	if (s->bytes > LIMIT_ARCHIVE_BYTES)

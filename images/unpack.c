@@ -1,6 +1,7 @@
 /*
- * An archive through carob-unpack (images/unpack/unpack.h): one process decompresses, one writes files, and
- * this one hashes what goes from the first to the second. Plain archives need no first one.
+ * An archive through carob-unpack (images/unpack/unpack.h): one process decompresses, one writes
+ * files, and this one hashes what goes from the first to the second. Plain archives need no first
+ * one.
  *
  *	archive -> carob-unpack --decompress -> SHA-512 here -> carob-unpack --extract -> tree
  */
@@ -29,7 +30,7 @@ void unpacked_deinit(struct unpacked *u)
 	buf_deinit(&u->implied);
 }
 
-/* ---- starting ------------------------------------------------------------------------------------ */
+/* ---- starting -------------------------------------------------------------------------------- */
 
 /* What carob-unpack --decompress can take, or can at least name. */
 static bool is_compressed(int archive)
@@ -107,7 +108,7 @@ static int start_extractor(struct job *j, int tree)
 	return r;
 }
 
-/* ---- what they say ------------------------------------------------------------------------------- */
+/* ---- what they say --------------------------------------------------------------------------- */
 
 /* One record; text and path end in NUL. */
 struct said {
@@ -203,7 +204,7 @@ static int listen(struct job *j, int fd, bool *done)
 		       : r;
 }
 
-/* ---- together ------------------------------------------------------------------------------------ */
+/* ---- together -------------------------------------------------------------------------------- */
 
 static int ended_badly(struct job *j, int status)
 {

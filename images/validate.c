@@ -43,7 +43,7 @@ static int validate_manifest(int fd, const char **ret_kind, struct appc_faults *
 	return r < 0 && r != -EBADMSG ? error_set(err, r, "cannot read the manifest") : 0;
 }
 
-/* ---- image directories --------------------------------------------------------------------------------- */
+/* ---- image directories ----------------------------------------------------------------------- */
 
 static int check_entry(_unused_ int dir, const char *name, void *arg)
 {
@@ -83,7 +83,7 @@ static int validate_layout(int dir, struct appc_faults *faults, struct error *er
 	return r < 0 ? error_set(err, r, "cannot read the manifest") : 0;
 }
 
-/* ---- which --------------------------------------------------------------------------------------------- */
+/* ---- which ----------------------------------------------------------------------------------- */
 
 /* Text that begins like a JSON object is a manifest; anything else should be an archive. */
 static bool is_text(int fd)

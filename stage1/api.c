@@ -172,6 +172,7 @@ static bool is_trusted(int fd)
 static int on_listener(struct loop_source *source, uint32_t events)
 {
 	struct api *api = source->data;
+	/* cppcheck-suppress nullPointer ; accept(2): without an address it is not given one */
 	_close_ int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct client *c;
 

@@ -118,7 +118,7 @@ static int prepare(struct supervisor *s, struct error *err)
 	r = process_reset_signals();
 	if (r < 0)
 		return error_set(err, r, "cannot reset signals");
-	/* a caller that closed its end is an error of write(2); ignored would be inherited by apps */
+	/* a closed pipe is an error of write(2); ignored, the signal would be so in apps too */
 	sigemptyset(&set);
 	sigaddset(&set, SIGPIPE);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)

@@ -21,8 +21,9 @@ int remarks_warn(struct remarks *r, const char *path, const char *text)
 
 int remarks_fail(struct remarks *r, const struct error *err)
 {
-	char text[1024];
+	char text[1024], code[16];
 
 	error_format(err, text, sizeof(text));
-	return add(r, 'e', "", text);
+	snprintf(code, sizeof(code), "%d", -err->code);
+	return add(r, 'e', code, text);
 }

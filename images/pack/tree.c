@@ -45,7 +45,7 @@ static int archive_failed(struct packing *p, const char *name)
 	return fail(p, code > 0 ? -code : -EIO, text ? text : "pack", name);
 }
 
-/* ---- one member -------------------------------------------------------------------------------------- */
+/* ---- one member ------------------------------------------------------------------------------ */
 
 static void set_time(struct packing *p, const struct timespec *t)
 {
@@ -96,7 +96,7 @@ static int write_content(struct packing *p, int fd, uint64_t size, const char *n
 	return 0;
 }
 
-/* ---- extended attributes --------------------------------------------------------------------------------- */
+/* ---- extended attributes --------------------------------------------------------------------- */
 
 /* What carob-unpack will take. */
 static bool is_kept(const char *name)
@@ -171,7 +171,7 @@ static int add_xattrs(struct packing *p, int fd, const char *name)
 		     : add_sorted(p, fd, list, (size_t)n, name);
 }
 
-/* ---- the kinds of files -------------------------------------------------------------------------------------- */
+/* ---- the kinds of files ---------------------------------------------------------------------- */
 
 static int compare_links(const void *a, const void *b)
 {
@@ -255,7 +255,7 @@ static int pack_special(struct packing *p, int dir, const char *file, const char
 	return write_header(p, name);
 }
 
-/* ---- directories ----------------------------------------------------------------------------------------------- */
+/* ---- directories ----------------------------------------------------------------------------- */
 
 struct names {
 	char **list;

@@ -1,11 +1,13 @@
 /*
- * From a process with the caller's rights to one that can do little but compute, in steps that each
- * must succeed. What is left of the world at the end: the descriptors of unpack.h; a mount namespace
- * whose only mount is the directory to fill (or nothing, read-only); empty network, IPC and host name
- * namespaces; six capabilities over files when there is a tree to make, none when not; and the system
- * calls of the list at the end, without sockets, processes, programs or executable memory.
+ * From a process with the caller's rights to one that can do little but compute, in steps that
+ * each must succeed. What is left of the world at the end: the descriptors of unpack.h; a mount
+ * namespace whose only mount is the directory to fill (or nothing, read-only); empty network, IPC
+ * and host name namespaces; six capabilities over files when there is a tree to make, none when
+ * not; and the system calls of the list at the end, without sockets, processes, programs or
+ * executable memory.
  *
- * A caller that is not root cannot make namespaces but in a user namespace of its own, so there is one then.
+ * A caller that is not root cannot make namespaces but in a user namespace of its own, so there is
+ * one then.
  */
 #include "images/unpack/confine.h"
 
@@ -122,8 +124,8 @@ static int isolate(const struct confinement *c, struct error *err)
 	_close_ int root = -1;
 	int r;
 
-	/* a copy of a mount can only be taken in the namespace that has it; a tmpfs should belong to the
-	 * new user namespace where there is one */
+	/* a copy of a mount can only be taken in the namespace that has it; a tmpfs should
+	 * belong to the new user namespace where there is one */
 	if (c->tree) {
 		root = make_root(c, err);
 		if (root < 0)
@@ -147,8 +149,8 @@ static int drop_capabilities(const struct confinement *c, struct error *err)
 	return r < 0 ? error_set(err, r, "cannot give up capabilities") : 0;
 }
 
-/* Losing the parent ends us at once. Should it be gone already: the stream to or from it has ended then,
- * and without an end of the archive nothing is complete. */
+/* Losing the parent ends us at once. Should it be gone already: the stream to or from it has
+ * ended then, and without an end of the archive nothing is complete. */
 static int bind_to_parent(_unused_ const struct confinement *c, struct error *err)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
@@ -157,7 +159,7 @@ static int bind_to_parent(_unused_ const struct confinement *c, struct error *er
 	return 0;
 }
 
-/* ---- system calls ------------------------------------------------------------------------------ */
+/* ---- system calls ---------------------------------------------------------------------------- */
 
 static const int for_all[] = {
 	SCMP_SYS(read),          SCMP_SYS(write),

@@ -7,7 +7,7 @@
 
 struct confinement {
 	uint32_t keep_fds; /* bits of the descriptors 0 to 4 that stay open */
-	bool tree; /* descriptor 3 becomes the root of all that the process sees; else that is empty */
+	bool tree; /* descriptor 3 becomes all that the process sees; else it sees nothing */
 };
 
 /* All or nothing: on an error the process must end without reading anything. */

@@ -2,7 +2,8 @@
  * The three compressions that an image archive may have, each by its own library: libarchive, which
  * joins them, passes over the checksum of gzip and lets xz have all the memory it asks for.
  *
- * A compressed file is one or more members, one right behind the other; each ends with a check of what was in it.
+ * A compressed file is one or more members, one right behind the other; each ends with a check of
+ * what was in it.
  */
 #include "images/unpack/decompress.h"
 
@@ -55,7 +56,7 @@ static void took(struct decompressor *d, size_t still_left, size_t still_free)
 	d->made = BLOCK_OUT - still_free;
 }
 
-/* ---- gzip -------------------------------------------------------------------------------------- */
+/* ---- gzip ------------------------------------------------------------------------------------ */
 
 static int gzip_begin(struct decompressor *d)
 {
@@ -86,7 +87,7 @@ static void gzip_end(struct decompressor *d)
 	inflateEnd(&d->state.gzip);
 }
 
-/* ---- bzip2 ------------------------------------------------------------------------------------- */
+/* ---- bzip2 ----------------------------------------------------------------------------------- */
 
 static int bzip2_begin(struct decompressor *d)
 {
@@ -119,7 +120,7 @@ static void bzip2_end(struct decompressor *d)
 	BZ2_bzDecompressEnd(&d->state.bzip2);
 }
 
-/* ---- xz ---------------------------------------------------------------------------------------- */
+/* ---- xz -------------------------------------------------------------------------------------- */
 
 static int xz_begin(struct decompressor *d)
 {
@@ -161,7 +162,7 @@ static void xz_end(struct decompressor *d)
 	lzma_end(&d->state.xz);
 }
 
-/* ---- all --------------------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------------------------- */
 
 static const struct compression compressions[] = {
 	{ "\x1f\x8b", 2, gzip_begin, gzip_step, gzip_end },
@@ -194,7 +195,8 @@ static int decompress_member(struct decompressor *d, const struct compression *c
 	while (step == STEP_MORE) {
 		int r = fill(d);
 
-		/* at the end of the file there may still be something to come out of what was read */
+		/* at the end of the file there may still be something to come out of what was
+		 * read */
 		if (r < 0)
 			return r;
 		step = c->step(d);

@@ -294,5 +294,5 @@ int layout_end(struct layout *l)
 	if (!l->rootfs && report_fault(l->report, "rootfs",
 				       "is missing: an image needs the directory itself") < 0)
 		return -EBADMSG;
-	return keep_implied(l);
+	return l->implied.len ? keep_implied(l) : 0;
 }

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * The rules of image archives (appc spec, "aci", image layout): what a member may be called, what may
- * stand where, what may refer to what. Pure: it looks at members one after another and touches no
- * file, so it can be tested and fuzzed by itself.
+ * The rules of image archives (appc spec, "aci", image layout): what a member may be called, what
+ * may stand where, what may refer to what. Pure: it looks at members one after another and touches
+ * no file, so it can be tested and fuzzed by itself.
  *
  *	layout_init(), layout_member() for each member in the archive's order, layout_end()
  */
@@ -13,10 +13,9 @@
 struct layout {
 	struct report *report;
 	struct seen seen;
-	struct buf
-		implied; /* directories below rootfs that had no member when needed, NUL behind each */
-	uint64_t members; /* implied directories included */
-	uint64_t bytes;   /* of all files */
+	struct buf implied; /* directories below rootfs with no member so far, NUL behind each */
+	uint64_t members;   /* implied directories included */
+	uint64_t bytes;     /* of all files */
 	bool manifest, rootfs;
 };
 

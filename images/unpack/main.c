@@ -50,7 +50,8 @@ static const struct mode {
 	{ "--check", { .keep_fds = 1 << 0 | 1 << UNPACK_REPORT_FD }, check },
 };
 
-/* The C library opens a file of its own when it first converts between character sets; later it could not. */
+/* The C library opens a file of its own when it first converts between character sets; later it
+ * could not. */
 static void prepare_conversion(void)
 {
 	iconv_t cd = iconv_open("ANSI_X3.4-1968", "UTF-8");
@@ -93,7 +94,8 @@ int main(int argc, char **argv)
 	prepare_conversion();
 	for (size_t i = 0; argc == 2 && i < ARRAY_SIZE(modes); i++)
 		if (str_eq(argv[1], modes[i].option))
-			/* at once: what libraries do at the end of a program is not on the list of calls */
+			/* at once: what libraries do at the end of a program is not on the list
+			 * of calls */
 			syscall(SYS_exit_group, run(&modes[i]));
 	dprintf(STDERR_FILENO, "carob-unpack is started by carob when it imports an image.\n");
 	return EXIT_FAILURE;

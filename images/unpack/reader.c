@@ -29,7 +29,7 @@ struct reader {
 	char buffer[READ_BYTES];
 };
 
-/* ---- libarchive -------------------------------------------------------------------------------- */
+/* ---- libarchive ------------------------------------------------------------------------------ */
 
 /* From behind: nearly always this ends at once. */
 static void find_last_set(struct reader *r, size_t len)
@@ -87,9 +87,9 @@ static int archive_fault(struct reader *r, const char *name)
 	return report_stop(r->report, name, "%s", text ? text : "is no tar archive");
 }
 
-/* Names are bytes to us. libarchive takes those of PAX headers for UTF-8, wants to convert them to the
- * locale, which is "C" here so that it never changes one, and warns when it leaves one as it is. Any other
- * warning means that it did not understand something. */
+/* Names are bytes to us. libarchive takes those of PAX headers for UTF-8, wants to convert them
+ * to the locale, which is "C" here so that it never changes one, and warns when it leaves one
+ * as it is. Any other warning means that it did not understand something. */
 static bool is_harmless(struct archive *a)
 {
 	const char *text = archive_error_string(a);
@@ -97,7 +97,7 @@ static bool is_harmless(struct archive *a)
 	return text && strstr(text, "can't be converted from");
 }
 
-/* ---- from an entry to a member ------------------------------------------------------------------- */
+/* ---- from an entry to a member --------------------------------------------------------------- */
 
 static int take_type(struct reader *r, struct archive_entry *e, struct member *m)
 {
@@ -163,8 +163,8 @@ static int take_numbers(struct reader *r, struct archive_entry *e, struct member
 
 enum xattr_rule { XATTR_IGNORE, XATTR_KEEP, XATTR_REFUSE };
 
-/* Overlay file systems take orders from trusted.overlay.*, and root from user.overlay.* on a mount with
- * userxattr: an image gives none. */
+/* Overlay file systems take orders from trusted.overlay.*, and root from user.overlay.* on a
+ * mount with userxattr: an image gives none. */
 static enum xattr_rule xattr_rule(const char *name)
 {
 	static const struct {
@@ -247,13 +247,14 @@ static int take_member(struct reader *r, struct archive_entry *e, struct member 
 		verdict = take_numbers(r, e, m);
 	if (verdict == LAYOUT_TREE)
 		verdict = take_xattrs(r, e, m);
-	/* an old way to write directories, which libarchive only knows of names that it could convert */
+	/* an old way to write directories, which libarchive only knows of names that it could
+	 * convert */
 	if (m->type == MEMBER_FILE && m->size == 0 && str_ends(m->name, "/"))
 		m->type = MEMBER_DIRECTORY;
 	return verdict;
 }
 
-/* ---- content ------------------------------------------------------------------------------------- */
+/* ---- content --------------------------------------------------------------------------------- */
 
 static int keep_manifest(struct reader *r, const void *data, size_t len, int64_t offset)
 {
@@ -321,9 +322,10 @@ static int take_all(struct reader *r)
 	}
 }
 
-/* ---- the end ------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
-/* Behind the end of the archive only padding may come: other bytes might be members to another program. */
+/* Behind the end of the archive only padding may come: other bytes might be members to another
+ * program. */
 static int check_rest(struct reader *r)
 {
 	uint64_t end = (uint64_t)archive_filter_bytes(r->archive, -1);
@@ -345,8 +347,9 @@ static int take_implied(struct reader *r)
 	const struct buf *implied = &r->layout.implied;
 	int e = 0;
 
-	for (const char *p = implied->data; e == 0 && p < implied->data + implied->len;
-	     p += strlen(p) + 1) {
+	for (size_t at = 0; e == 0 && at < implied->len; at += strlen(implied->data + at) + 1) {
+		const char *p = implied->data + at;
+
 		e = tree_imply(&r->tree, p, r->err);
 		if (e == 0)
 			e = report_add(r->report, UNPACK_IMPLIED, p, "", 0, 0);

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * A tar stream read to its end: libarchive makes members of the bytes, layout.c judges them, tree.c
- * makes them files. Where the bytes come from and where the tree is are the caller's matter, so this
- * also runs on a fuzzer's bytes.
+ * A tar stream read to its end: libarchive makes members of the bytes, layout.c judges them,
+ * tree.c makes them files. Where the bytes come from and where the tree is are the caller's
+ * matter, so this also runs on a fuzzer's bytes.
  */
 #include "base/base.h"
 #include "images/unpack/report.h"

@@ -26,8 +26,8 @@ int report_add(struct report *r, enum unpack_kind kind, const char *path, const 
 	return e;
 }
 
-static int add_text(struct report *r, enum unpack_kind kind, const char *path, const char *fmt,
-		    va_list ap)
+static int _printf_(4, 0) add_text(struct report *r, enum unpack_kind kind, const char *path,
+				   const char *fmt, va_list ap)
 {
 	char text[1024];
 

@@ -15,8 +15,8 @@ struct report {
 
 void report_deinit(struct report *r);
 
-/* A fault that the reading survives: 0, -EBADMSG when there were so many that it is time to stop, or
- * -E2BIG. report_stop(): one that it does not, always negative. */
+/* A fault that the reading survives: 0, -EBADMSG when there were so many that it is time to
+ * stop, or -E2BIG. report_stop(): one that it does not, always negative. */
 int report_fault(struct report *r, const char *path, const char *fmt, ...) _printf_(3, 4)
 	_must_check_;
 int report_stop(struct report *r, const char *path, const char *fmt, ...) _printf_(3, 4)

@@ -19,7 +19,7 @@ void seen_deinit(struct seen *s)
 	s->slots = NULL;
 }
 
-/* ---- SipHash-2-4 (Aumasson, Bernstein 2012) ---------------------------------------------------- */
+/* ---- SipHash-2-4 (Aumasson, Bernstein 2012) -------------------------------------------------- */
 
 static uint64_t rotate(uint64_t x, int n)
 {
@@ -68,7 +68,7 @@ uint64_t seen_step(const struct seen *s, uint64_t parent, const char *name, size
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-/* ---- the table --------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 /* The slot of that hash, or the free one where it belongs. */
 static uint64_t *slot_of(uint64_t *slots, size_t room, uint64_t hash)

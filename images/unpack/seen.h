@@ -17,7 +17,8 @@ struct seen {
 int seen_init(struct seen *s) _must_check_;
 void seen_deinit(struct seen *s);
 
-/* The hash of a path grows by components: seen_step(s, hash of the parent, name, length), from 0. */
+/* The hash of a path grows by components: seen_step(s, hash of the parent, name, length), from
+ * 0. */
 uint64_t seen_step(const struct seen *s, uint64_t parent, const char *name, size_t len);
 
 enum seen_kind seen_get(const struct seen *s, uint64_t hash);

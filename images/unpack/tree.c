@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-/* Made and modified in by what comes below it, so set when nothing comes any more. A set-group-ID bit
- * waits too: with it, what is made below would get the directory's group. */
+/* Made and modified in by what comes below it, so set when nothing comes any more. A
+ * set-group-ID bit waits too: with it, what is made below would get the directory's group. */
 struct tree_late {
 	char *path;
 	mode_t mode;
@@ -43,8 +43,8 @@ static int open_directory(struct tree *t, const char *path, int flags)
 	return path_open(t->root, path, PATH_NO_LINKS, flags | O_DIRECTORY, 0);
 }
 
-/* The directory that path is to be made in, and the name there. Members of one directory mostly come
- * together, so the last one stays open. */
+/* The directory that path is to be made in, and the name there. Members of one directory mostly
+ * come together, so the last one stays open. */
 static int enter_parent(struct tree *t, const char *path, const char **ret_name, struct error *err)
 {
 	const char *slash = strrchr(path, '/');

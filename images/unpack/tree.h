@@ -1,7 +1,8 @@
 #pragma once
 /*
- * Members made into files below one directory. Every path was checked by layout.c; here each step is
- * taken by descriptor all the same, through no link, so that even a fault there leads nowhere else.
+ * Members made into files below one directory. Every path was checked by layout.c; here each step
+ * is taken by descriptor all the same, through no link, so that even a fault there leads nowhere
+ * else.
  */
 #include "base/base.h"
 #include "images/unpack/member.h"
@@ -20,15 +21,16 @@ struct tree {
 int tree_init(struct tree *t, int root, struct error *err) _must_check_;
 void tree_deinit(struct tree *t);
 
-/* Makes everything of the member but the content of a regular file, which then follows. target: of a
- * hard link. */
+/* Makes everything of the member but the content of a regular file, which then follows. target:
+ * of a hard link. */
 int tree_make(struct tree *t, const struct member *m, const char *path, const char *target,
 	      struct error *err) _must_check_;
 int tree_write(struct tree *t, const void *data, size_t len, uint64_t offset, struct error *err)
 	_must_check_;
 int tree_end_file(struct tree *t, const struct member *m, struct error *err) _must_check_;
 
-/* A directory that no member describes: its time is made the epoch, for a tree that is always the same. */
+/* A directory that no member describes: its time is made the epoch, for a tree that is always
+ * the same. */
 int tree_imply(struct tree *t, const char *path, struct error *err) _must_check_;
 
 /* All were made: the directories' modes and times. */

@@ -3,17 +3,19 @@
  * carob-unpack: the only program of ours that reads what is inside an image archive.
  *
  *	carob-unpack --decompress	stdin: the archive, stdout: the plain tar stream
- *	carob-unpack --extract		stdin: the tar stream, descriptor 3: the empty directory to fill
+ *	carob-unpack --extract		stdin: the tar stream, descriptor 3: the directory to fill
  *	carob-unpack --check		stdin: the tar stream; nothing is written anywhere
  *
- * Before the first byte is read the program has shut itself in (confine.c): no descriptor but these, no network,
- * no file tree but the directory, no capability but those that owners, modes and device nodes
- * need, and a list of system calls that has no way back. When any of that fails, nothing is read.
+ * Before the first byte is read the program has shut itself in (confine.c): no descriptor but
+ * these, no network, no file tree but the directory, no capability but those that owners, modes
+ * and device nodes need, and a list of system calls that has no way back. When any of that fails,
+ * nothing is read.
  *
- * What it has to say it writes to descriptor 4, as records, once it has read all it is going
- * to read and closed stdin: so the other side first sends everything or gets EPIPE, then reads the
+ * What it has to say it writes to descriptor 4, as records, once it has read all it is going to
+ * read and closed stdin: so the other side first sends everything or gets EPIPE, then reads the
  * records to their end. The last record of every run is UNPACK_DONE or UNPACK_FAILURE; without one
- * of them the program was killed. The exit status only says whether the records were sent. The reader of the records trusts none of it beyond its form.
+ * of them the program was killed. The exit status only says whether the records were sent. The
+ * reader of the records trusts none of it beyond its form.
  */
 #include <stdint.h>
 

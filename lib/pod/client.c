@@ -257,6 +257,13 @@ int pod_api_call(int sock, const char *method, struct json_t *params, const int 
 	return 0;
 }
 
+int pod_api_send(int sock, const char *method, struct json_t *params, struct error *err)
+{
+	int r = request_send(sock, method, params, NULL);
+
+	return r < 0 ? error_set(err, r, "cannot send the request %s to the pod", method) : 0;
+}
+
 int pod_api_receive(int sock, struct pod_api_message *ret, struct error *err)
 {
 	return message_receive(sock, ret, err);

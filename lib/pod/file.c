@@ -9,7 +9,10 @@
 
 #include "pod/internal.h"
 
-enum { FILE_VERSION = 1 };
+enum {
+	FILE_VERSION = 1,
+	POD_BYTES = 2 * LIMIT_MANIFEST_BYTES,
+};
 
 static const char *const inputs[] = {
 	[POD_STDIN_NULL] = "null",
@@ -48,101 +51,66 @@ void pod_deinit(struct pod *p)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* A copy of the member's string; *ret stays NULL when it is absent. */
-static int string_copy(json_t *object, const char *key, bool required, char **ret)
+static void read_version(struct json_reader *r, json_t *value, _unused_ void *member,
+			 _unused_ const void *arg)
 {
-	json_t *value = json_object_get(object, key);
-
-	if (!value || json_is_null(value))
-		return required ? -EBADMSG : 0;
-	if (!json_is_string(value))
-		return -EBADMSG;
-	*ret = strdup(json_string_value(value));
-	return *ret ? 0 : -ENOMEM;
+	if (json_integer_value(value) != FILE_VERSION)
+		json_fault(r, "is not %d: another version of carob wrote this", FILE_VERSION);
 }
 
-static int input_read(json_t *value, enum pod_stdin *ret)
+static void read_time(struct json_reader *r, json_t *value, void *member, _unused_ const void *arg)
 {
-	for (size_t i = 0; json_is_string(value) && i < ARRAY_SIZE(inputs); i++)
+	if (time_parse(json_string_value(value), member) < 0)
+		json_fault(r, "is no time");
+}
+
+static void read_input(struct json_reader *r, json_t *value, void *member, _unused_ const void *arg)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(inputs); i++)
 		if (str_eq(json_string_value(value), inputs[i])) {
-			*ret = (enum pod_stdin)i;
-			return 0;
+			*(enum pod_stdin *)member = (enum pod_stdin)i;
+			return;
 		}
-	return -EBADMSG;
+	json_fault(r, "is none of null, inherit, tty");
 }
 
-static int launch_apps_read(struct pod_launch *l, json_t *apps)
-{
-	size_t n = json_array_size(apps);
-	int r = 0;
+#define APP(member) offsetof(struct pod_launch_app, member)
 
-	if (n == 0 || n > LIMIT_APPS)
-		return -EBADMSG;
-	l->apps = calloc(n, sizeof(*l->apps));
-	if (!l->apps)
-		return -ENOMEM;
-	for (; r == 0 && l->n_apps < n; l->n_apps++) {
-		struct pod_launch_app *app = &l->apps[l->n_apps];
-		json_t *object = json_array_get(apps, l->n_apps);
+static const struct json_field app_fields[] = {
+	{ "name", JSON_KIND_STRING, json_read_string, APP(name), JSON_REQUIRED },
+	{ "volume", JSON_KIND_STRING, json_read_string, APP(volume), JSON_REQUIRED },
+	{ "stdin", JSON_KIND_STRING, read_input, APP(input), JSON_REQUIRED },
+	{ NULL },
+};
 
-		r = string_copy(object, "name", true, &app->name);
-		if (r == 0)
-			r = string_copy(object, "volume", true, &app->volume);
-		if (r == 0)
-			r = input_read(json_object_get(object, "stdin"), &app->input);
-	}
-	return r;
-}
+static const struct json_list apps_list = {
+	JSON_KIND_OBJECT, json_read_struct, app_fields, sizeof(struct pod_launch_app), LIMIT_APPS,
+};
+static const struct json_list names_list = {
+	JSON_KIND_STRING, json_read_string, NULL, sizeof(char *), LIMIT_ARGS,
+};
 
-static int launch_ignored_read(struct pod_launch *l, json_t *list)
-{
-	size_t n = json_array_size(list);
+#define LAUNCH(member) offsetof(struct pod_launch, member)
 
-	if (n == 0)
-		return 0;
-	if (n > LIMIT_ARGS)
-		return -EBADMSG;
-	l->ignored_isolators = calloc(n, sizeof(*l->ignored_isolators));
-	if (!l->ignored_isolators)
-		return -ENOMEM;
-	for (; l->n_ignored_isolators < n; l->n_ignored_isolators++) {
-		const char *name = json_string_value(json_array_get(list, l->n_ignored_isolators));
+static const struct json_field launch_fields[] = {
+	{ "version", JSON_KIND_INTEGER, read_version, 0, JSON_REQUIRED },
+	{ "name", JSON_KIND_STRING, json_read_string, LAUNCH(name) },
+	{ "hostname", JSON_KIND_STRING, json_read_string, LAUNCH(hostname), JSON_REQUIRED },
+	{ "mosaic", JSON_KIND_STRING, json_read_string, LAUNCH(mosaic), JSON_REQUIRED },
+	{ "created", JSON_KIND_STRING, read_time, LAUNCH(created_ns), JSON_REQUIRED },
+	{ "detached", JSON_KIND_BOOLEAN, json_read_boolean, LAUNCH(detached) },
+	{ "keep", JSON_KIND_BOOLEAN, json_read_boolean, LAUNCH(keep) },
+	{ "stopGrace", JSON_KIND_INTEGER, json_read_u32, LAUNCH(stop_grace_s), JSON_REQUIRED },
+	{ "ignoredIsolators", JSON_KIND_ARRAY, json_read_list, LAUNCH(ignored_isolators), 0,
+	  &names_list },
+	{ "apps", JSON_KIND_ARRAY, json_read_list, LAUNCH(apps), JSON_REQUIRED, &apps_list },
+	{ NULL },
+};
 
-		if (!name)
-			return -EBADMSG;
-		l->ignored_isolators[l->n_ignored_isolators] = strdup(name);
-		if (!l->ignored_isolators[l->n_ignored_isolators])
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static int launch_read(struct pod_launch *l, json_t *object)
-{
-	json_t *version = json_object_get(object, "version");
-	json_t *grace = json_object_get(object, "stopGrace");
-	const char *created = json_string_value(json_object_get(object, "created"));
-	int r;
-
-	if (!json_is_integer(version) || json_integer_value(version) != FILE_VERSION)
-		return -EPROTO;
-	if (!json_is_integer(grace) || json_integer_value(grace) < 0 ||
-	    json_integer_value(grace) > UINT32_MAX)
-		return -EBADMSG;
-	if (!created || time_parse(created, &l->created_ns) < 0)
-		return -EBADMSG;
-	l->stop_grace_s = (unsigned)json_integer_value(grace);
-	l->detached = json_is_true(json_object_get(object, "detached"));
-	l->keep = json_is_true(json_object_get(object, "keep"));
-	r = string_copy(object, "name", false, &l->name);
-	if (r == 0)
-		r = string_copy(object, "hostname", true, &l->hostname);
-	if (r == 0)
-		r = string_copy(object, "mosaic", true, &l->mosaic);
-	if (r == 0)
-		r = launch_ignored_read(l, json_object_get(object, "ignoredIsolators"));
-	return r < 0 ? r : launch_apps_read(l, json_object_get(object, "apps"));
-}
+static const struct json_field pod_fields[] = {
+	{ "carob", JSON_KIND_OBJECT, json_read_struct, 0, JSON_REQUIRED, launch_fields },
+	{ NULL },
+};
 
 /* The launch's apps are the manifest's, in its order, each with its app filled in. */
 static int pod_agrees(const struct pod *p)
@@ -156,22 +124,33 @@ static int pod_agrees(const struct pod *p)
 	return 0;
 }
 
+static int launch_parse(struct pod *p, const char *text, size_t len, struct error *err)
+{
+	struct json_reader reader = { .report = json_report_error, .arg = err };
+	_json_ json_t *root = NULL;
+	int r = json_read_text(&reader, text, len, POD_BYTES, &root);
+
+	if (r < 0)
+		return r;
+	json_read_object(&reader, root, pod_fields, &p->launch);
+	r = json_status(&reader);
+	if (r == 0 && pod_agrees(p) < 0)
+		return error_set(err, -EBADMSG, "carob.apps: not the apps of the manifest.");
+	return r;
+}
+
 static int pod_parse(struct pod *p, const char *text, size_t len, struct error *err)
 {
 	_appc_faults_ struct appc_faults faults = APPC_FAULTS_INIT;
-	json_t *root;
 	int r = appc_pod_read(&p->manifest, text, len, &faults);
 
-	if (r < 0 && faults.n > 0)
-		return error_set(err, r, "%s: %s.", faults.list[0].path, faults.list[0].text);
-	if (r < 0)
-		return error_set(err, r, "no pod manifest");
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-	r = root ? launch_read(&p->launch, json_object_get(root, "carob")) : -EBADMSG;
-	json_decref(root);
-	if (r == 0)
-		r = pod_agrees(p);
-	return r < 0 ? error_set(err, r, "member carob") : 0;
+	for (size_t i = 0; r < 0 && i < faults.n; i++) {
+		const struct appc_fault *f = &faults.list[i];
+
+		if (!f->warning)
+			return error_set(err, r, "%s%s%s.", f->path, *f->path ? ": " : "", f->text);
+	}
+	return r < 0 ? error_set(err, r, "no pod manifest") : launch_parse(p, text, len, err);
 }
 
 int pod_read(struct pod *ret, int dirfd, const char *uuid, struct error *err)
@@ -179,7 +158,7 @@ int pod_read(struct pod *ret, int dirfd, const char *uuid, struct error *err)
 	_cleanup_(pod_deinit) struct pod p = { 0 };
 	_free_ char *text = NULL;
 	size_t len;
-	int r = file_read(dirfd, "pod", 2 * (size_t)LIMIT_MANIFEST_BYTES, &text, &len);
+	int r = file_read(dirfd, "pod", POD_BYTES, &text, &len);
 
 	if (r < 0)
 		return error_set(err, r, "cannot read the pod file of %s", uuid);

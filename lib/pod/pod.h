@@ -144,7 +144,7 @@ void pod_status_deinit(struct pod_status *s);
 int pod_status_load(struct pod_status *ret, int dirfd) _must_check_;
 
 /* From the lock and the status file; what only the living know comes from their API. dirfd must not
- * be the descriptor that holds the lock: looking would let go of it. */
+ * be the descriptor that holds the lock: looking would let go of it. -ENOENT: removed meanwhile. */
 int pod_status_read(struct pod_status *ret, int dirfd, struct error *err) _must_check_;
 int pod_status_write(const struct pod_status *s, int dirfd, bool sync, struct error *err)
 	_must_check_;
@@ -173,6 +173,10 @@ void pod_api_message_deinit(struct pod_api_message *m);
  * was not found or cannot be executed, -EIO failed otherwise, -ENOSYS and -EPROTO. */
 int pod_api_call(int sock, const char *method, struct json_t *params, const int stdio[3],
 		 struct pod_api_message *ret, struct error *err) _must_check_;
+
+/* A request whose reply nobody waits for: pod_api_receive() brings it like a notification. */
+int pod_api_send(int sock, const char *method, struct json_t *params, struct error *err)
+	_must_check_;
 
 /* Waits for the next line that the server sends by itself (a notification). -ECONNRESET: end. */
 int pod_api_receive(int sock, struct pod_api_message *ret, struct error *err) _must_check_;

@@ -105,130 +105,94 @@ int pod_status_write(const struct pod_status *s, int dirfd, bool sync, struct er
 
 /* ---- in -------------------------------------------------------------------------------------- */
 
-/* The index of the member's word in a list of words. */
-static int word_read(json_t *object, const char *key, const char *const *words, size_t n,
-		     unsigned *ret)
-{
-	const char *word = json_string_value(json_object_get(object, key));
+/* A list of words whose indices an enum has. */
+struct words {
+	const char *const *list;
+	size_t n;
+};
 
-	for (size_t i = 0; word && i < n; i++)
-		if (str_eq(word, words[i])) {
-			*ret = (unsigned)i;
-			return 0;
+/* unsigned (an enum): the index of the word in arg, a struct words. */
+static void read_word(struct json_reader *r, json_t *value, void *member, const void *arg)
+{
+	const struct words *words = arg;
+
+	for (size_t i = 0; i < words->n; i++)
+		if (str_eq(json_string_value(value), words->list[i])) {
+			*(unsigned *)member = (unsigned)i;
+			return;
 		}
-	return -EBADMSG;
+	json_fault(r, "%s is no state", json_string_value(value));
 }
 
-/* A number between 0 and max; missing or null leaves *ret alone. */
-static int number_read(json_t *object, const char *key, int max, int *ret)
+/* int. arg: a struct json_range. */
+static void read_int(struct json_reader *r, json_t *value, void *member, const void *arg)
 {
-	json_t *value = json_object_get(object, key);
+	int64_t number = *(int *)member;
 
-	if (!value || json_is_null(value))
-		return 0;
-	if (!json_is_integer(value) || json_integer_value(value) < 0 ||
-	    json_integer_value(value) > max)
-		return -EBADMSG;
-	*ret = (int)json_integer_value(value);
-	return 0;
+	json_read_s64(r, value, &number, arg);
+	*(int *)member = (int)number;
 }
 
-static int time_read(json_t *object, const char *key, int64_t *ret)
+/* int64_t: nanoseconds, from RFC 3339. */
+static void read_time(struct json_reader *r, json_t *value, void *member, _unused_ const void *arg)
 {
-	json_t *value = json_object_get(object, key);
-
-	if (!value || json_is_null(value))
-		return 0;
-	return json_is_string(value) && time_parse(json_string_value(value), ret) == 0 ? 0
-										       : -EBADMSG;
+	if (time_parse(json_string_value(value), member) < 0)
+		json_fault(r, "is no time");
 }
 
-static int app_read(json_t *object, struct pod_app_status *a)
+static const struct words state_words = { states, ARRAY_SIZE(states) };
+static const struct words app_state_words = { app_states, ARRAY_SIZE(app_states) };
+static const struct json_range exit_range = { 0, 255 }, signal_range = { 0, 64 },
+			       pid_range = { 0, INT32_MAX };
+
+#define APP(member) offsetof(struct pod_app_status, member)
+
+static const struct json_field app_fields[] = {
+	{ "name", JSON_KIND_STRING, json_read_string, APP(name), JSON_REQUIRED },
+	{ "state", JSON_KIND_STRING, read_word, APP(state), JSON_REQUIRED, &app_state_words },
+	{ "exit", JSON_KIND_INTEGER, read_int, APP(exit), 0, &exit_range },
+	{ "signal", JSON_KIND_INTEGER, read_int, APP(signal), 0, &signal_range },
+	{ "pid", JSON_KIND_INTEGER, read_int, APP(pid), 0, &pid_range },
+	{ "started", JSON_KIND_STRING, read_time, APP(started_ns) },
+	{ "ended", JSON_KIND_STRING, read_time, APP(ended_ns) },
+	{ "error", JSON_KIND_STRING, json_read_string, APP(error) },
+	{ "oom", JSON_KIND_BOOLEAN, json_read_boolean, APP(oom) },
+	{ NULL },
+};
+
+static void read_app(struct json_reader *r, json_t *value, void *member, _unused_ const void *arg)
 {
-	const char *name = json_string_value(json_object_get(object, "name"));
-	const char *text = json_string_value(json_object_get(object, "error"));
-	unsigned state = 0;
-	int r = 0;
+	struct pod_app_status *app = member;
 
-	a->exit = -1;
-	if (!name)
-		return -EBADMSG;
-	a->name = strdup(name);
-	a->error = text ? strdup(text) : NULL;
-	if (!a->name || (text && !a->error))
-		return -ENOMEM;
-	a->oom = json_is_true(json_object_get(object, "oom"));
-	if (word_read(object, "state", app_states, ARRAY_SIZE(app_states), &state) < 0 ||
-	    number_read(object, "exit", 255, &a->exit) < 0 ||
-	    number_read(object, "signal", 64, &a->signal) < 0 ||
-	    number_read(object, "pid", INT32_MAX, &a->pid) < 0 ||
-	    time_read(object, "started", &a->started_ns) < 0 ||
-	    time_read(object, "ended", &a->ended_ns) < 0)
-		r = -EBADMSG;
-	a->state = (enum pod_app_state)state;
-	return r;
+	app->exit = -1;
+	json_read_object(r, value, app_fields, app);
 }
 
-static int apps_read(struct pod_status *s, json_t *apps)
-{
-	size_t n = json_array_size(apps);
-	int r = 0;
+static const struct json_list apps_list = {
+	JSON_KIND_OBJECT, read_app, NULL, sizeof(struct pod_app_status), LIMIT_APPS,
+};
+static const struct json_list notes_list = {
+	JSON_KIND_STRING, json_read_string, NULL, sizeof(char *), LIMIT_ARGS,
+};
 
-	if (!json_is_array(apps) || n > LIMIT_APPS)
-		return -EBADMSG;
-	if (n == 0)
-		return 0;
-	s->apps = calloc(n, sizeof(*s->apps));
-	if (!s->apps)
-		return -ENOMEM;
-	for (; r == 0 && s->n_apps < n; s->n_apps++)
-		r = app_read(json_array_get(apps, s->n_apps), &s->apps[s->n_apps]);
-	return r;
-}
+#define STATUS(member) offsetof(struct pod_status, member)
 
-static int note_add(struct pod_status *s, const char *text)
-{
-	char **notes = realloc(s->notes, (s->n_notes + 1) * sizeof(*notes));
-
-	if (!notes)
-		return -ENOMEM;
-	s->notes = notes;
-	s->notes[s->n_notes] = strdup(text);
-	if (!s->notes[s->n_notes])
-		return -ENOMEM;
-	s->n_notes++;
-	return 0;
-}
-
-static int notes_read(struct pod_status *s, json_t *notes)
-{
-	int r = 0;
-
-	if (notes && (!json_is_array(notes) || json_array_size(notes) > LIMIT_ARGS))
-		return -EBADMSG;
-	for (size_t i = 0; r == 0 && i < json_array_size(notes); i++) {
-		const char *note = json_string_value(json_array_get(notes, i));
-
-		r = note ? note_add(s, note) : -EBADMSG;
-	}
-	return r;
-}
+static const struct json_field status_fields[] = {
+	{ "state", JSON_KIND_STRING, read_word, STATUS(state), JSON_REQUIRED, &state_words },
+	{ "exit", JSON_KIND_INTEGER, read_int, STATUS(exit), 0, &exit_range },
+	{ "apps", JSON_KIND_ARRAY, json_read_list, STATUS(apps), JSON_REQUIRED, &apps_list },
+	{ "notes", JSON_KIND_ARRAY, json_read_list, STATUS(notes), 0, &notes_list },
+	{ NULL },
+};
 
 int pod_status_from_json(struct pod_status *ret, struct json_t *json, struct error *err)
 {
 	_cleanup_(pod_status_deinit) struct pod_status s = { .exit = -1 };
-	unsigned state = 0;
-	int r = word_read(json, "state", states, ARRAY_SIZE(states), &state);
+	struct json_reader r = { .report = json_report_error, .arg = err };
 
-	if (r == 0)
-		r = number_read(json, "exit", 255, &s.exit);
-	if (r == 0)
-		r = apps_read(&s, json_object_get(json, "apps"));
-	if (r == 0)
-		r = notes_read(&s, json_object_get(json, "notes"));
-	if (r < 0)
-		return error_set(err, r, "not a pod's status");
-	s.state = (enum pod_state)state;
+	json_read_object(&r, json, status_fields, &s);
+	if (json_status(&r) < 0)
+		return error_prefix(err, json_status(&r), "not a pod's status");
 	*ret = s;
 	s = (struct pod_status){ .exit = -1 };
 	return 0;
@@ -240,17 +204,37 @@ enum { STATUS_BYTES = 1 << 20 };
 
 int pod_status_load(struct pod_status *ret, int dirfd)
 {
+	struct json_reader reader = { .report = json_report_error };
+	_json_ json_t *root = NULL;
 	_free_ char *text = NULL;
-	json_t *root;
 	size_t len;
 	int r = file_read(dirfd, "status", STATUS_BYTES, &text, &len);
 
-	if (r < 0)
-		return r;
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-	r = root ? pod_status_from_json(ret, root, NULL) : -EBADMSG;
-	json_decref(root);
-	return r;
+	if (r == 0)
+		r = json_read_text(&reader, text, len, STATUS_BYTES, &root);
+	return r < 0 ? r : pod_status_from_json(ret, root, NULL);
+}
+
+/* The one note of a status that could not be read. */
+static int note_damage(struct pod_status *s)
+{
+	_free_ char **notes = calloc(1, sizeof(*notes));
+
+	if (!notes)
+		return -ENOMEM;
+	notes[0] = strdup("the status file is damaged");
+	if (!notes[0])
+		return -ENOMEM;
+	s->notes = take_ptr(&notes);
+	s->n_notes = 1;
+	return 0;
+}
+
+static bool is_removed(int dirfd)
+{
+	struct stat st;
+
+	return fstat(dirfd, &st) == 0 && st.st_nlink == 0;
 }
 
 int pod_status_read(struct pod_status *ret, int dirfd, struct error *err)
@@ -261,6 +245,8 @@ int pod_status_read(struct pod_status *ret, int dirfd, struct error *err)
 
 	if (held < 0)
 		return error_set(err, held, "cannot see whether the pod is alive");
+	if (!has_pod && is_removed(dirfd))
+		return error_set(err, -ENOENT, "the pod has just been removed.");
 	r = pod_status_load(&s, dirfd);
 	if (r == -ENOMEM)
 		return error_set(err, r, "cannot read the pod's status");
@@ -268,7 +254,7 @@ int pod_status_read(struct pod_status *ret, int dirfd, struct error *err)
 		s.state = has_pod ? POD_RUNNING : POD_PREPARING;
 	else if (r < 0 || !has_pod || (s.state != POD_PREPARED && s.state != POD_EXITED))
 		s.state = POD_ABORTED;
-	if (r < 0 && r != -ENOENT && note_add(&s, "the status file is damaged") < 0)
+	if (r < 0 && r != -ENOENT && note_damage(&s) < 0)
 		return error_set(err, -ENOMEM, "cannot read the pod's status");
 	*ret = s;
 	s = (struct pod_status){ .exit = -1 };

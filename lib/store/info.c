@@ -80,7 +80,7 @@ int store_info_write(int dirfd, const struct store_info *info, struct error *err
 	return r < 0 ? error_set(err, r, "cannot write the info of image %s", info->name) : 0;
 }
 
-/* ---- all images ------------------------------------------------------------------------------- */
+/* ---- all images ------------------------------------------------------------------------------ */
 
 struct listing {
 	struct store *store;
@@ -99,14 +99,9 @@ static int unreadable(struct store_info *info, const char *id)
 	return info->name && info->labels && info->source ? 0 : -ENOMEM;
 }
 
-static int list_entry(_unused_ int dirfd, const char *name, void *arg)
+/* Takes over what info has. */
+static int append(struct listing *l, struct store_info *info)
 {
-	struct listing *l = arg;
-	struct store_info *info;
-	int r;
-
-	if (!store_is_id(name))
-		return 0;
 	if (l->list.n >= LIMIT_LIST_ENTRIES)
 		return -E2BIG;
 	if (l->list.n == l->room) {
@@ -118,21 +113,29 @@ static int list_entry(_unused_ int dirfd, const char *name, void *arg)
 		l->list.list = more;
 		l->room = room;
 	}
-	info = &l->list.list[l->list.n];
+	l->list.list[l->list.n++] = *info;
 	*info = (struct store_info){ 0 };
-	r = store_info(l->store, name, info, NULL);
-	if (r == -ENOENT) {
-		char path[STORE_IMAGE_PATH];
+	return 0;
+}
 
-		/* removed since the directory was read, or an image that lost this file */
+static int list_entry(_unused_ int dirfd, const char *name, void *arg)
+{
+	_store_info_ struct store_info info = { 0 };
+	char path[STORE_IMAGE_PATH];
+	struct listing *l = arg;
+	int r;
+
+	if (!store_is_id(name))
+		return 0;
+	r = store_info(l->store, name, &info, NULL);
+	if (r < 0) {
+		/* removed since the directory was read? */
 		store_image_path(path, name, NULL);
 		if (faccessat(l->store->fd, path, F_OK, 0) < 0)
 			return 0;
+		r = unreadable(&info, name);
 	}
-	if (r < 0)
-		r = unreadable(info, name);
-	l->list.n++;
-	return r;
+	return r < 0 ? r : append(l, &info);
 }
 
 static int newest_first(const void *a, const void *b)

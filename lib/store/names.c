@@ -232,7 +232,7 @@ int store_names_remove(struct store *s, const char *name, const char *id, struct
 	return update(s, name, id, NULL, err);
 }
 
-/* ---- making all of it anew -------------------------------------------------------------------- */
+/* ---- making all of it anew ------------------------------------------------------------------- */
 
 static int by_name(const void *a, const void *b)
 {

@@ -113,8 +113,8 @@ static bool is_readable(struct store *s, const char *id)
 	       store_manifest(s, id, &manifest, &len, NULL) == 0;
 }
 
-/* The image was there and is imported once more: now it is the newest of its name. What is kept of the
- * archive stays as it is, and so does what describes it. */
+/* The image was there and is imported once more: now it is the newest of its name. What is kept
+ * of the archive stays as it is, and so does what describes it. */
 static int renew(struct store *s, const struct store_info *info, struct error *err)
 {
 	_store_info_ struct store_info old = { 0 };
@@ -192,7 +192,7 @@ int store_adopt(struct store *s, struct store_staged *staged, const struct store
 	return r;
 }
 
-/* ---- going ------------------------------------------------------------------------------------ */
+/* ---- going ----------------------------------------------------------------------------------- */
 
 /* Out of sight in one step. When the disk is so full that not even a rename goes, it is taken apart
  * where it is, the manifest first: without it nothing is taken for an image. */

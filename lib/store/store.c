@@ -7,14 +7,30 @@
 
 #include "store/internal.h"
 
+/* The last one is there when all are. */
 static const char *const parts[] = { "images", "names", "staging" };
 
 static int create_parts(int fd, const char *path, struct error *err)
 {
+	if (faccessat(fd, parts[ARRAY_SIZE(parts) - 1], F_OK, 0) == 0)
+		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		if (mkdirat(fd, parts[i], 0755) < 0 && errno != EEXIST)
 			return error_set(err, -errno, "cannot make %s/%s", path, parts[i]);
 	return 0;
+}
+
+static int open_directory(const char *path, bool create, struct error *err)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
+
+	if (fd < 0 && errno == ENOENT && create) {
+		r = make_dirs(path, 0755);
+		if (r < 0)
+			return error_set(err, r, "cannot make the store %s", path);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	return fd < 0 ? error_set(err, -errno, "cannot open the store %s", path) : fd;
 }
 
 int store_open(struct store **ret, const char *path, bool create, struct error *err)
@@ -28,14 +44,9 @@ int store_open(struct store **ret, const char *path, bool create, struct error *
 	s->path = strdup(path);
 	if (!s->path)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (create) {
-		r = make_dirs(path, 0755);
-		if (r < 0)
-			return error_set(err, r, "cannot make the store %s", path);
-	}
-	s->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s->fd = open_directory(path, create, err);
 	if (s->fd < 0)
-		return error_set(err, -errno, "cannot open the store %s", path);
+		return s->fd;
 	r = create ? create_parts(s->fd, path, err) : 0;
 	if (r < 0)
 		return r;

@@ -4,17 +4,17 @@
  *
  *	STORE/images/ID/manifest     the image manifest, byte for byte
  *	STORE/images/ID/info	     JSON: size, blob size, where it came from, when
- *	STORE/images/ID/aci	     the archive as it came (compressed), for export and for checking
+ *	STORE/images/ID/aci	     the archive as it came (compressed)
  *	STORE/images/ID/...	     small files beside them that the importer staged
  *	STORE/names/ESCAPED	     one small file a name: "ID TIME LABEL=VALUE,..." a line
  *	STORE/staging/		     images being made
  *	STORE/lock		     flock: shared to read or add, exclusive to remove
  *
  * ID is "sha512-" and 128 hexadecimal digits: the digest of the whole uncompressed archive. The
- * tree of an image is not here but a read-only volume of the mosaic, "image.ID" (store_volume_name).
- * Adopting an image is one rename of a complete, synced directory, followed by one replaced name
- * file; the volume was committed before. A crash in between leaves nothing that a reader takes for
- * an image.
+ * tree of an image is not here but a read-only volume of the mosaic, "image.ID"
+ * (store_volume_name). Adopting an image is one rename of a complete, synced directory, followed
+ * by one replaced name file; the volume was committed before. A crash in between leaves nothing
+ * that a reader takes for an image.
  *
  * Locks, in this order: STORE/lock, then a staging directory (held by its maker while that lives),
  * then names/ (held for the replacement of one file). Readers take none. Who commits the volume of
@@ -99,16 +99,18 @@ enum { STORE_FILE_BYTES = 32 << 20 };
 int store_read(struct store *s, const char *id, const char *name, char **ret, size_t *ret_len,
 	       struct error *err) _must_check_;
 
-/* Calls fn for every image, newest first. One whose info cannot be read comes last, with an ID and
- * empty strings, so that it can be seen and removed. A value of fn other than 0 ends the walk and is
- * returned. */
+/* Calls fn for every image, newest first. One whose info cannot be read comes last, with an ID
+ * and empty strings, so that it can be seen and removed. A value of fn other than 0 ends the
+ * walk and is returned. */
 int store_each(struct store *s, int (*fn)(const struct store_info *info, void *arg), void *arg,
 	       struct error *err) _must_check_;
 
-/* Removes an image (not its volume: the caller drops it first). Works on a full disk. STORE_MISSING. */
+/* Removes an image (not its volume: the caller drops it first). Works on a full disk.
+ * STORE_MISSING. */
 int store_remove(struct store *s, const char *id, struct error *err) _must_check_;
 
-/* Removes what dead importers left in staging and makes names/ anew. *ret_n (may be NULL): removed. */
+/* Removes what dead importers left in staging and makes names/ anew. *ret_n (may be NULL):
+ * removed. */
 int store_collect(struct store *s, unsigned *ret_n, struct error *err) _must_check_;
 
 static inline void store_closep(struct store **s)

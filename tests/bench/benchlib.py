@@ -166,10 +166,14 @@ def hierarchies():
     """(kind, directory) of each cgroup hierarchy that Carob uses; kind v1, pids, devices or v2."""
     found = []
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        for line in file:
+        lines = file.readlines()
+        # what v2 does without a controller needs no hierarchy of v1's (lib/kernel/cgroup_host.c)
+        hybrid = any(" - cgroup2 " in line for line in lines)
+        controllers = CONTROLLERS - {"blkio"} - ({"cpuacct", "freezer"} if hybrid else set())
+        for line in lines:
             before, after = line.split(" - ", 1)
             directory, fstype = before.split()[4], after.split()[0]
-            names = set(after.split()[2].split(",")) & CONTROLLERS
+            names = set(after.split()[2].split(",")) & controllers
             if fstype == "cgroup2":
                 found.append(("v2", directory))
             elif fstype == "cgroup" and names:

@@ -2,6 +2,8 @@
 # A real distribution: Debian from debootstrap, as an image, with its shell, its package manager and its
 # python. The root file system is kept between runs below ${XDG_CACHE_HOME:-build/cache}.
 
+# what stands in single quotes is for the shell in the pod
+# shellcheck disable=SC2016
 load helpers
 
 image=example.com/debian
@@ -69,7 +71,7 @@ teardown_file() { teardown_state; }
 	[ "${lines[1]}" -gt 80 ]
 	[[ "$output" == *"Installed: "* ]]
 	# a package is taken out and its files go, in this pod alone
-	run -0 carob run --rm $image /bin/bash -c 'dpkg --purge --force-all python3 2>/dev/null >/dev/null; test ! -e /usr/bin/python3 && echo gone'
+	run -0 carob run --rm $image /bin/bash -c 'dpkg --purge --force-all python3 python3-minimal >/dev/null 2>&1; test ! -e /usr/bin/python3 && echo gone'
 	[ "$output" = gone ]
 	run -0 carob run --rm $image /usr/bin/python3 -c 'print("still here")'
 	[ "$output" = "still here" ]
@@ -111,31 +113,36 @@ while not os.path.exists("done"): time.sleep(0.05)
 echo "written by $(id -un)" > /mnt/page
 until exec 3<>/dev/tcp/127.0.0.1/8000; do sleep 0.1; done 2>/dev/null
 printf "GET /page HTTP/1.0\r\n\r\n" >&3; tail -n 1 <&3
-grep -lz http.server /proc/[0-9]*/cmdline | wc -l
+grep -lz [h]ttp.server /proc/[0-9]*/cmdline | wc -l
 stat -c %u:%g /mnt/page; touch /mnt/done'
-	[ "$(grep '^\[client\]' <<<"$output")" = $'[client] written by www-data\n[client] 1\n[client] 33:33' ] ||
-		[ "$(grep '^\[client\]' <<<"$output")" = $'[client] written by www-data\n[client] 2\n[client] 33:33' ]
+	[ "$(grep '^\[client\]' <<<"$output")" = $'[client] written by www-data\n[client] 1\n[client] 33:33' ]
 }
 
 @test "users by name, number, a name of digits and the owner of a file" {
 	run -0 carob run --rm example.com/users
 	[ "$output" = "1500 1600 carol" ]
 	ids='echo $(id -u):$(id -g)'
-	for case in carol:crew=1500:1600 www-data:www-data=33:33 1234:4321=1234:4321 2000:3000=1501:1602 \
-		/srv/file:/srv/file=1500:1602 /etc/passwd:crew=0:1600 root:0=0:0; do
-		run -0 carob run --rm --user "${case%%:*}" --group "$(sed 's/^[^:]*:\([^=]*\)=.*/\1/' <<<"$case")" example.com/users /bin/bash -c "$ids"
-		[ "$output" = "${case#*=}" ]
-	done
+	while read -r user group expected; do
+		run -0 carob run --rm --user "$user" --group "$group" example.com/users /bin/bash -c "$ids" </dev/null
+		[ "$output" = "$expected" ]
+	done <<-'CASES'
+		carol crew 1500:1600
+		www-data www-data 33:33
+		1234 4321 1234:4321
+		2000 3000 1501:1602
+		/srv/file /srv/file 1500:1602
+		/etc/passwd crew 0:1600
+		root 0 0:0
+	CASES
 	run -125 carob run --rm --user carol $image /bin/true
 }
 
 @test "set-user-ID programs work, and do not with no-new-privileges" {
-	run -0 carob run --rm --user carol --group crew example.com/users /bin/bash -c 'cp /bin/true /tmp/t; grep NoNewPrivs /proc/self/status; su -c "id -u" 2>&1 </dev/null || true; stat -c %a /usr/bin/su'
-	[[ "$output" == *4755* ]]
-	make_suid() { cp /bin/busybox "$1/bin/suid"; chmod 4755 "$1/bin/suid"; ln -s suid "$1/bin/id2"; }
-	make_image suid "$root_app" make_suid
-	run -0 carob run --rm --user alice --group users example.com/suid /bin/suid cat /proc/self/status
-	[[ "$output" == *$'Uid:\t1000\t0\t0\t0'* || "$output" == *$'Uid:\t1000\t1000\t'* ]]
-	run -0 carob run --rm --user alice --group users --no-new-privileges example.com/suid /bin/suid cat /proc/self/status
-	[[ "$output" == *$'Uid:\t1000\t1000\t1000\t1000'* ]]
+	make_probe
+	with_suid() { cp "$probe" "$1/bin/probe" && chmod 4755 "$1/bin/probe"; }
+	make_image suid "$root_app" with_suid
+	run -0 carob run --rm --user alice --group users example.com/suid /bin/probe geteuid
+	[ "$output" = ok ] # 0
+	run -0 carob run --rm --user alice --group users --no-new-privileges example.com/suid /bin/probe geteuid
+	[ "$output" = 1000 ]
 }

@@ -2,6 +2,8 @@
 # `carob enter`, `carob ps` and terminals: what is started later in a pod is exactly as confined as its
 # app (S60), and a terminal is one.
 
+# what stands in single quotes is for the shell in the pod
+# shellcheck disable=SC2016
 load helpers
 
 box=example.com/box
@@ -152,7 +154,7 @@ same_portrait() {
 		pids[i]=$!
 	done
 	for i in $(seq 20); do
-		ends_with $i ${pids[i]}
+		ends_with "$i" "${pids[i]}"
 	done
 }
 
@@ -231,8 +233,8 @@ restored" ] || [ "$(sed 3d <<<"$output")" = $'/dev/pts/0\n24 80\nall\nrestored' 
 }
 
 @test "what is typed arrives, line editing and the end of input included" {
-	run -0 "$terminal" 'wait=ready' 'send=one\ntwx\x7fo\n\x04' -- carob run --rm $box /bin/sh -c 'echo ready; while read -r l; do echo "<$l>"; done; echo end'
-	[[ "$output" == *'<one>'*'<two>'*end* ]]
+	run -0 "$terminal" 'wait=ready' 'send=one\ntwx\x7fice\n\x04' -- carob run --rm $box /bin/sh -c 'echo ready; while read -r l; do echo "<$l>"; done; echo end'
+	[[ "$output" == *'<one>'*'<twice>'*end* ]]
 	run -0 "$terminal" 'wait=ready' 'send=one\n\x04' -- carob enter plain /bin/sh -c 'echo ready; while read -r l; do echo "<$l>"; done; echo end'
 	[[ "$output" == *'<one>'*end* ]]
 }

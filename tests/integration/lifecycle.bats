@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # Pods from prepare to gc, what the verbs say about them, their logs and their API; images in the store.
 
+# what stands in single quotes is for the shell in the pod
+# shellcheck disable=SC2016
 load helpers
 
 box=example.com/box
@@ -328,11 +330,12 @@ teardown() { end_all; }
 	start_pod api $box /bin/sh -c 'i=0; while :; do i=$((i+1)); echo $i > /tmp/n; sleep 0.05; done'
 	pid=$(app_pid api)
 	keeper=$(field PPid "/proc/$pid/status")
-	before=$(ls "/proc/$keeper/fd" | wc -l)
+	open_fds() { find "/proc/$keeper/fd" -type l | wc -l; }
+	before=$(open_fds)
 	for test in many deaf; do
 		"$BATS_TEST_DIRNAME/api.py" "$CAROB_RUNROOT/pods/$uuid/api.sock" $test
 	done
-	until_true 5 eval '[ "$(ls /proc/$keeper/fd | wc -l)" = '"$before"' ]'
+	until_true 5 eval '[ "$(open_fds)" = "$before" ]'
 	[ "$(pod_json api .state)" = running ]
 	"$BATS_TEST_DIRNAME/api.py" "$CAROB_RUNROOT/pods/$uuid/api.sock" wait
 	[ "$(pod_json api '.state, .exit' | xargs)" = "exited 137" ]
@@ -360,8 +363,8 @@ teardown() { end_all; }
 
 @test "what is not there is a fault of the command line: 2" {
 	run -2 carob
-	run -2 --separate-stderr carob lsit
-	[[ "$stderr" == *lsit*list* ]]
+	run -2 --separate-stderr carob lists
+	[[ "$stderr" == *lists*list* ]]
 	run -2 carob --nosuch list
 	run -2 carob list --nosuch
 	run -2 carob list word

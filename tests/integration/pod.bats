@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # What the apps of a pod share and what they do not; volumes; event handlers; the pod's end.
 
+# what stands in single quotes is for the shell in the pod
+# shellcheck disable=SC2016
 load helpers
 
 box=example.com/box
@@ -33,7 +35,7 @@ setup_file() {
 	setup_state
 	make_image links "$root_app" with_links
 	make_image points '{"exec":["/bin/sh"],"user":"0","group":"0","mountPoints":[
-		{"name":"data","path":"/data","readOnly":true},{"name":"work","path":"/work"}]}'
+		{"name":"data","path":"/data","readOnly":true},{"name":"job","path":"/job"}]}'
 	make_image handlers "$(handlers 0)"
 	make_image failing "$(handlers 4)"
 }
@@ -146,7 +148,7 @@ setup() {
 
 @test "through PID 1 nothing of the host or of another app is to be seen" {
 	run carob run --rm --app-name a $box /bin/sh -c 'find /proc/1/root/ 2>/dev/null' --- --app-name b $box /bin/true
-	[ -z "$(grep -vxE '\[a\] /proc/1/root/(root|shm|)' <<<"$output")" ]
+	! grep -vxE '|\[a\] /proc/1/root/(root|shm|)' <<<"$output" || false
 	# its program cannot be written: a copy in sealed memory, or no access at all
 	run -1 carob run --rm $box /bin/sh -c 'true >> /proc/1/exe 2>/dev/null || exit 1'
 	run carob run --rm $box /bin/sh -c 'ls -l /proc/1/fd /proc/1/cwd 2>/dev/null'
@@ -199,23 +201,23 @@ setup() {
 }
 
 @test "a mount point of the image makes its volume read-only, another does not" {
-	run -1 carob run --rm --volume data,kind=host,source="$host" --volume work,kind=empty example.com/points /bin/touch /data/no
+	run -1 carob run --rm --volume data,kind=host,source="$host" --volume job,kind=empty example.com/points /bin/touch /data/no
 	[ ! -e "$host/no" ]
-	run -0 carob run --rm --volume data,kind=host,source="$host" --volume work,kind=empty example.com/points /bin/sh -c 'touch /work/yes && cat /data/file'
+	run -0 carob run --rm --volume data,kind=host,source="$host" --volume job,kind=empty example.com/points /bin/sh -c 'touch /job/yes && cat /data/file'
 	[ "$output" = content ]
 }
 
 @test "a mount point that nothing is given for gets an empty volume, and the caller is told" {
-	run -0 --separate-stderr carob run --rm --volume data,kind=empty example.com/points /bin/sh -c 'touch /work/x; grep -c " /work " /proc/self/mountinfo'
+	run -0 --separate-stderr carob run --rm --volume data,kind=empty example.com/points /bin/sh -c 'touch /job/x; grep -c " /job " /proc/self/mountinfo'
 	[ "$output" = 1 ]
-	says work /work empty
+	says job /job empty
 }
 
 @test "mounts below a host volume come along, and are read-only with it" {
 	mkdir "$host/sub"
 	mount -t tmpfs none "$host/sub"
 	echo deep >"$host/sub/file"
-	try() { carob run --rm --volume h,kind=host,source="$host",$1 --mount volume=h,target=/h $box /bin/sh -c "$2"; }
+	try() { carob run --rm --volume h,kind=host,source="$host","$1" --mount volume=h,target=/h $box /bin/sh -c "$2"; }
 	run try recursive=true 'cat /h/sub/file; echo x > /h/sub/new'
 	with=$status:$output
 	run try recursive=false 'cat /h/sub/file'

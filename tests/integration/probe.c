@@ -1,12 +1,12 @@
 /*
- * probe CALL [ARG]...: one system call from inside a pod, and what came of it: "ok", a number above 0
- * or the name of its errno. An ARG is a number or "@TEXT", which becomes a pointer to the text; CALL may be a
- * number too, to try what no header knows.
+ * probe CALL [ARG]...: one system call from inside a pod, and what came of it: "ok", a number above
+ * 0 or the name of its errno. An ARG is a number or "@TEXT", which becomes a pointer to the text;
+ * CALL may be a number too, to try what no header knows.
  *
- * probe i386 NUMBER [ARG]...: the same through the 32-bit table of system calls, where there is one.
+ * probe i386 NUMBER [ARG]...: the same through the 32-bit table of calls, where there is one.
  *
- * probe sti TTY UPPER: types an x into the terminal with ioctl(TIOCSTI), UPPER in the high half of the
- * request, which the kernel does not look at but a careless filter does.
+ * probe sti TTY UPPER: types an x into the terminal with ioctl(TIOCSTI), UPPER in the high half of
+ * the request, which the kernel does not look at but a careless filter does.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -36,6 +36,7 @@ static const struct {
 	CALL(delete_module),
 	CALL(finit_module),
 	CALL(fsopen),
+	CALL(geteuid),
 	CALL(getpid),
 	CALL(init_module),
 	CALL(io_uring_setup),

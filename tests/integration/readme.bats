@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # The README's tour, executed as it stands there.
 
+# what stands in single quotes is for the shell in the pod
+# shellcheck disable=SC2016
 load helpers
 
 setup_file() { setup_state; }

@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # `carob run`: exit codes, errors, environment, identity, directories, arguments.
 
+# what stands in single quotes is for the shell in the pod
+# shellcheck disable=SC2016
 load helpers
 
 setup_file() { setup_state; }

@@ -4,14 +4,15 @@
  *
  *	bench-floor IMAGE STATE LOG FILTER KIND=HIERARCHY...
  *
- * IMAGE is a rendered tree (an overlay's lower layer), STATE a directory for upper and work layers, LOG
- * the file that gets the app's output, FILTER a compiled seccomp filter, KIND one of v1, pids, devices
- * (v1 hierarchies with that controller) and v2. On a pure v2 host the device rules, a BPF program there,
- * are left out.
+ * IMAGE is a rendered tree (an overlay's lower layer), STATE a directory for upper and work layers,
+ * LOG the file that gets the app's output, FILTER a compiled seccomp filter, KIND one of v1, pids,
+ * devices (v1 hierarchies with that controller) and v2. On a pure v2 host the device rules, a BPF
+ * program there, are left out.
  *
  * One process and one child: no PID 1 of the pod's own, no pod directory, no lock, no manifest. The
- * child borrows our memory until its execve (kernel/clone.h), so nothing is copied. It is no model of
- * how to do it: paths are walked in a tree that is trusted, and after a failure things are left behind.
+ * child borrows our memory until its execve (kernel/clone.h), so nothing is copied. It is no model
+ * of how to do it: paths are walked in a tree that is trusted, and after a failure things are left
+ * behind.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -92,7 +93,7 @@ static int clone_tree(const char *path, unsigned flags)
 				       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags));
 }
 
-/* ---- before the child -------------------------------------------------------------------------- */
+/* ---- before the child ------------------------------------------------------------------ */
 
 static void load_filter(struct floor *f, const char *path)
 {
@@ -177,7 +178,7 @@ static void make_group(struct floor *f, const char *argument, const char *name)
 	f->n_groups++;
 }
 
-/* ---- the child --------------------------------------------------------------------------------- */
+/* ---- the child ------------------------------------------------------------------------- */
 
 static void enter_groups(const struct floor *f)
 {
@@ -345,7 +346,7 @@ static int run_child(void *arg)
 	return -errno;
 }
 
-/* ---- after it ---------------------------------------------------------------------------------- */
+/* ---- after it -------------------------------------------------------------------------- */
 
 static void keep_output(const struct floor *f)
 {

@@ -4,9 +4,10 @@
  *
  *	bench-profile JSON-FILE FILTER-FILE
  *
- * The rules of libseccomp, which those runtimes use, have no order. So what is denied by argument and
- * allowed otherwise (ioctl, but not TIOCSTI) becomes allowed, and what is allowed by argument and denied
- * otherwise meets the default. The number of rules, which is what costs time, is the same.
+ * The rules of libseccomp, which those runtimes use, have no order. So what is denied by argument
+ * and allowed otherwise (ioctl, but not TIOCSTI) becomes allowed, and what is allowed by argument
+ * and denied otherwise meets the default. The number of rules, which is what costs time, is the
+ * same.
  */
 #include <fcntl.h>
 #include <linux/filter.h>

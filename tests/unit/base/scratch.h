@@ -1,7 +1,8 @@
 #pragma once
 /*
- * A directory of its own for each test: scratch_setup() makes it, scratch_teardown() removes it with rm(1),
- * because the removal of lib/base is among the things tested. The test's state is struct scratch.
+ * A directory of its own for each test: scratch_setup() makes it, scratch_teardown() removes it
+ * with rm(1), because the removal of lib/base is among the things tested. The test's state is
+ * struct scratch.
  */
 #include <stdarg.h>
 #include <stddef.h>

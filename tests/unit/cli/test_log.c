@@ -115,6 +115,23 @@ static void logs_are_merged_by_time(void **state)
 	assert_string_equal(p.out, "2026-11-22T12:00:05.000000000Z [not-yet] e\n");
 }
 
+/* A line that has not ended is not run into by another app's. */
+static void lines_of_several_logs_do_not_mix(void **state)
+{
+	_cleanup_(log_set_deinit) struct log_set set = { .prefix = true };
+	struct printed p;
+
+	put_log(*state, "one",
+		T("01") "stdout P a\n" T("03") "stdout F c\n" T("04") "stdout P x\n" T(
+			"05") "stdout F y\n");
+	put_log(*state, "two", T("02") "stdout F b\n" T("02") "stderr F e\n");
+	assert_int_equal(log_set_add(&set, "one"), 0);
+	assert_int_equal(log_set_add(&set, "two"), 0);
+	print(&set, *state, &p);
+	assert_string_equal(p.out, "[one] a\n[two] b\n[one] c\n[one] xy\n");
+	assert_string_equal(p.err, "[two] e\n");
+}
+
 static void the_tail_is_of_all_logs(void **state)
 {
 	for (unsigned n = 0; n < 6; n++) {
@@ -209,6 +226,7 @@ int main(void)
 		cmocka_unit_test(lines),
 		scratch_test(streams_stay_apart_and_parts_are_joined),
 		scratch_test(logs_are_merged_by_time),
+		scratch_test(lines_of_several_logs_do_not_mix),
 		scratch_test(the_tail_is_of_all_logs),
 		scratch_test(since_passes_over_what_is_older),
 		scratch_test(a_terminal_gets_no_control_characters),

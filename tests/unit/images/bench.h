@@ -37,8 +37,8 @@ unsigned count_entries(int dirfd, const char *directory);
 /* A manifest of that name; more is further members of the object, "" or ",\"labels\":...". */
 char *manifest_text(const char *name, const char *more);
 
-/* An image in the store with that manifest and no tree, as if it had been imported; digit is repeated to
- * make its ID. Needs no privileges. */
+/* An image in the store with that manifest and no tree, as if it had been imported; digit is
+ * repeated to make its ID. Needs no privileges. */
 void adopt(struct bench *b, char digit, const char *name, const char *labels, const char *more);
 void id_of(char id[STORE_ID_TEXT], char digit);
 

@@ -1,7 +1,7 @@
 /*
- * Every archive of tests/fixtures/archives through images_import() and images_validate(): the verdict, the
- * member that is named, the tree that comes out; that nothing is left of what is refused, and nothing
- * was touched outside.
+ * Every archive of tests/fixtures/archives through images_import() and images_validate(): the
+ * verdict, the member that is named, the tree that comes out; that nothing is left of what is
+ * refused, and nothing was touched outside.
  */
 #include "bench.h"
 
@@ -23,7 +23,7 @@ static const char *get(const struct archive_case *c, const char *key)
 	return json_string_value(json_object_get(c->json, key));
 }
 
-/* ---- the tree ---------------------------------------------------------------------------------------- */
+/* ---- the tree -------------------------------------------------------------------------------- */
 
 static const char *type_of(const struct stat *st)
 {
@@ -129,7 +129,7 @@ static void check_tree(struct bench *b, const char *id, const json_t *tree)
 		check_entry(root, path, json_string_value(spec));
 }
 
-/* ---- the verdict -------------------------------------------------------------------------------------- */
+/* ---- the verdict ----------------------------------------------------------------------------- */
 
 static bool has_fault(const struct appc_faults *faults, bool warning, const char *member,
 		      const char *words)
@@ -233,21 +233,21 @@ static void test_case(void **state)
 	bench_teardown(&own);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-	_free_ char *index = argc == 2 ? str_printf("%s/index.json", argv[1]) : NULL;
+	const char *directory = getenv("CAROB_ARCHIVES");
+	_free_ char *index = directory ? str_printf("%s/index.json", directory) : NULL;
 	_json_ struct json_t *all = index ? json_load_file(index, 0, NULL) : NULL;
 	size_t n = json_array_size(all);
 	_free_ struct CMUnitTest *tests = calloc(n + 1, sizeof(tests[0]));
 	_free_ struct archive_case *cases = calloc(n + 1, sizeof(cases[0]));
 
 	if (n == 0 || !tests || !cases) {
-		fprintf(stderr,
-			"usage: test_archives DIRECTORY, as tests/fixtures/make-archives made it\n");
+		fprintf(stderr, "CAROB_ARCHIVES should be the directory that make-archives made\n");
 		return EXIT_FAILURE;
 	}
 	for (size_t i = 0; i < n; i++) {
-		cases[i] = (struct archive_case){ .directory = argv[1],
+		cases[i] = (struct archive_case){ .directory = directory,
 						  .json = json_array_get(all, i) };
 		tests[i] = (struct CMUnitTest){ .name = get(&cases[i], "name"),
 						.test_func = test_case,

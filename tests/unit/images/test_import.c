@@ -1,7 +1,10 @@
-/* Images from archive and directory to rendered volume, and away again. Runs as root: owners are kept. */
+/* Images from archive and directory to rendered volume, and away again. Runs as root: owners
+ * are kept. */
 #include "bench.h"
 
 #include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -76,7 +79,7 @@ static void assert_same_files(int a, const char *x, int b, const char *y)
 	assert_memory_equal(one, two, n);
 }
 
-/* ---- import ------------------------------------------------------------------------------------------- */
+/* ---- import ---------------------------------------------------------------------------------- */
 
 static void test_directory_is_archive(void **state)
 {
@@ -188,7 +191,7 @@ static void test_fetched_file_changes_nothing(void **state)
 	assert_file(root, "x", "before");
 }
 
-/* ---- helpers that fail ------------------------------------------------------------------------------------ */
+/* ---- helpers that fail ----------------------------------------------------------------------- */
 
 static void replace_helper(struct bench *b, const char *name, const char *by)
 {
@@ -220,7 +223,7 @@ static void test_helpers_fail(void **state)
 	refuse(b, "app", -EIO);
 }
 
-/* ---- many at once, and the killed --------------------------------------------------------------------------- */
+/* ---- many at once, and the killed ------------------------------------------------------------ */
 
 static void import_in_child(struct bench *b, const char *path)
 {
@@ -302,7 +305,129 @@ static void test_killed_imports(void **state)
 	}
 }
 
-/* ---- render --------------------------------------------------------------------------------------------------- */
+/* ---- little room ----------------------------------------------------------------------------- */
+
+/* Moves the bench onto a file system of its own, of that size. */
+static void shrink(struct bench *b, const char *size)
+{
+	const struct mount_option options[] = { { "size", size } };
+	_close_ int fs = mount_new("tmpfs", options, 1, 0, NULL, 0), target = -1;
+	_free_ char *store = str_printf("%s/small/store", b->path);
+	_free_ char *mosaic = str_printf("%s/small/mosaic", b->path);
+
+	assert_true(fs >= 0);
+	target = path_make_dirs(b->dirfd, "small");
+	assert_int_equal(mount_attach(fs, target), 0);
+	store_close(b->im.store);
+	mosaic_close(b->im.mosaic);
+	assert_ok(b, store_open(&b->im.store, store, true, &b->err));
+	assert_ok(b, mosaic_open(&b->im.mosaic, mosaic, "plain", MOSAIC_OPEN_CREATE, &b->err));
+}
+
+static int teardown_small(void **state)
+{
+	struct bench *b = *state;
+	_free_ char *path = str_printf("%s/small", b->path);
+
+	store_close(b->im.store);
+	mosaic_close(b->im.mosaic);
+	b->im = (struct images){ 0 };
+	assert_int_equal(umount2(path, MNT_DETACH), 0);
+	return bench_teardown(state);
+}
+
+static void assert_small_is_empty(struct bench *b)
+{
+	static const char *const directories[] = { "store/staging", "store/images", "store/names",
+						   "mosaic/staging", "mosaic/volumes" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
+		_free_ char *path = str_printf("small/%s", directories[i]);
+
+		assert_int_equal(count_entries(b->dirfd, path), 0);
+	}
+}
+
+static void fill_up(struct bench *b)
+{
+	_close_ int fd = openat(b->dirfd, "small/filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	static const char block[4096];
+	int r;
+
+	do
+		r = write_all(fd, block, sizeof(block));
+	while (r == 0);
+	assert_int_equal(r, -ENOSPC);
+}
+
+/* Room for the archive and not for the tree, or not even for the archive: nothing is left of it. */
+static void test_disk_is_full(void **state)
+{
+	static const char *const sizes[] = { "2m", "5m" };
+	struct bench *b = *state;
+	_free_ char *path = image_directory(b, "app", ""), *text = malloc((3 << 20) + 1);
+	char id[STORE_ID_TEXT];
+
+	memset(text, 'x', 3 << 20);
+	text[3 << 20] = '\0';
+	put(b->dirfd, "app/rootfs/large", text);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		_free_ char *small = str_printf("%s/small", b->path);
+
+		if (i)
+			assert_int_equal(umount2(small, MNT_DETACH), 0);
+		shrink(b, sizes[i]);
+		assert_int_equal(images_import(&b->im, path, id, NULL, NULL, &b->err), -ENOSPC);
+		assert_small_is_empty(b);
+	}
+}
+
+static void test_remove_on_full_disk(void **state)
+{
+	struct bench *b = *state;
+	char one[STORE_ID_TEXT], two[STORE_ID_TEXT];
+
+	shrink(b, "4m");
+	import_one(b, "app", "x", "x", "", one);
+	import_one(b, "app", "y", "y", "", two); /* of one name: its file has to be written anew */
+	fill_up(b);
+	assert_ok(b, images_remove(&b->im, one, &b->err));
+	assert_ok(b, images_remove(&b->im, two, &b->err));
+	assert_int_equal(unlinkat(b->dirfd, "small/filler", 0), 0);
+	assert_ok(b, images_collect(&b->im, NULL, &b->err));
+	assert_small_is_empty(b);
+}
+
+/* With ever more descriptors it fails ever later, until it does not. */
+static void test_few_descriptors(void **state)
+{
+	struct bench *b = *state;
+	_free_ char *path = image_directory(b, "app", "");
+	int status = 1;
+
+	put(b->dirfd, "app/rootfs/a/b/c/x", "x");
+	for (rlim_t n = 4; n < 64 && status; n++) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			const struct rlimit limit = { n, n };
+
+			if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+				_exit(3);
+			import_in_child(b, path);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFEXITED(status));
+		assert_ok(b, images_collect(&b->im, NULL, &b->err));
+		assert_nothing_staged(b);
+		if (status)
+			assert_int_equal(count_entries(b->dirfd, "store/images"), 0);
+	}
+	assert_int_equal(status, 0);
+	assert_int_equal(count_entries(b->dirfd, "store/images"), 1);
+}
+
+/* ---- render ---------------------------------------------------------------------------------- */
 
 static void test_simple_render_needs_no_copy(void **state)
 {
@@ -459,7 +584,7 @@ static void test_renders_at_once(void **state)
 	assert_nothing_staged(b);
 }
 
-/* ---- away ---------------------------------------------------------------------------------------------------------- */
+/* ---- away ------------------------------------------------------------------------------------ */
 
 #define POD "pod.0b0a4c7e-2c0b-4f7e-9d11-6a8d3c9b1f00.web"
 
@@ -534,7 +659,7 @@ static void test_collect(void **state)
 	}
 }
 
-/* ---- build ------------------------------------------------------------------------------------------------------------ */
+/* ---- build ----------------------------------------------------------------------------------- */
 
 static void test_build_is_deterministic(void **state)
 {
@@ -633,7 +758,7 @@ static void test_build_refuses(void **state)
 	assert_int_equal(count_entries(b->dirfd, "."), 6); /* app libexec mosaic store text x.aci */
 }
 
-/* ---- validate ----------------------------------------------------------------------------------------------------------- */
+/* ---- validate -------------------------------------------------------------------------------- */
 
 static void validate(struct bench *b, const char *name, const char *kind, size_t errors)
 {
@@ -680,6 +805,10 @@ int main(void)
 		TEST(helpers_fail),
 		TEST(imports_at_once),
 		TEST(killed_imports),
+		cmocka_unit_test_setup_teardown(test_disk_is_full, bench_setup, teardown_small),
+		cmocka_unit_test_setup_teardown(test_remove_on_full_disk, bench_setup,
+						teardown_small),
+		TEST(few_descriptors),
 		TEST(simple_render_needs_no_copy),
 		TEST(lost_volume_comes_back),
 		TEST(dependencies),

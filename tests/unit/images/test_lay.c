@@ -185,7 +185,8 @@ static nlink_t links_of(int dirfd, const char *path)
 	return st.st_nlink;
 }
 
-/* Within one image they stay links; a name that another image overrides does not take the others along. */
+/* Within one image they stay links; a name that another image overrides does not take the
+ * others along. */
 static void test_hard_links(void **state)
 {
 	struct trees *t = *state;

@@ -117,7 +117,7 @@ static void test_depth_limit(void **state)
 	assert_int_equal(f->report.faults, 1);
 }
 
-/* ---- the set of paths ---------------------------------------------------------------------------------- */
+/* ---- the set of paths ------------------------------------------------------------------------ */
 
 static void test_seen(_unused_ void **state)
 {
@@ -146,8 +146,8 @@ static void test_seen(_unused_ void **state)
 	seen_deinit(&s);
 }
 
-/* The vectors of the SipHash paper: key 00..0f, message 00..0e; the first word of the message is what we
- * give as the parent. */
+/* The vectors of the SipHash paper: key 00..0f, message 00..0e; the first word of the message
+ * is what we give as the parent. */
 static void test_siphash(_unused_ void **state)
 {
 	struct seen s = { .key = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 } };

@@ -149,6 +149,18 @@ static void a_damaged_status_means_aborted_and_says_so(void **state)
 	assert_non_null(strstr(got.notes[0], "damaged"));
 }
 
+static void a_pod_removed_meanwhile_is_gone(void **state)
+{
+	const struct scratch *s = *state;
+	struct pod_status got = { 0 };
+	_close_ int fd = -1;
+
+	assert_int_equal(mkdirat(s->fd, "pod-to-be-removed", 0700), 0);
+	fd = openat(s->fd, "pod-to-be-removed", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(unlinkat(s->fd, "pod-to-be-removed", AT_REMOVEDIR), 0);
+	assert_int_equal(pod_status_read(&got, fd, NULL), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +169,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_status_is_refused),
 		scratch_test(state_of_lock_and_files),
 		scratch_test(a_damaged_status_means_aborted_and_says_so),
+		scratch_test(a_pod_removed_meanwhile_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@ struct fixture {
 	struct supervisor s;
 	struct app app;
 	struct appc_pod_app manifest;
+	struct pod_launch_app launch;
 	int in;  /* the app's end */
 	int out; /* the caller's end */
 };
@@ -30,6 +31,8 @@ static int setup(void **state)
 	f->s.n_apps = 1;
 	f->app.s = &f->s;
 	f->app.manifest = &f->manifest;
+	f->launch.input = POD_STDIN_TTY; /* lines end in \r\n there */
+	f->app.launch = &f->launch;
 	f->app.log = memfd_create("log", MFD_CLOEXEC);
 	f->in = in[1];
 	f->out = out[0];

@@ -111,7 +111,7 @@ static unsigned entries(struct fixture *f, const char *directory)
 	return n;
 }
 
-/* ---- names ------------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void test_newest_of_a_name(void **state)
 {
@@ -215,7 +215,7 @@ static void test_stale_lines(void **state)
 	assert_found(f, "app", "", "b");
 }
 
-/* ---- IDs -------------------------------------------------------------------------------------------- */
+/* ---- IDs ------------------------------------------------------------------------------------- */
 
 static void test_prefixes(void **state)
 {
@@ -263,7 +263,7 @@ static void test_what_is_no_id(void **state)
 	assert_int_equal(entries(f, "names"), 1);
 }
 
-/* ---- adopting and removing ---------------------------------------------------------------------------- */
+/* ---- adopting and removing ------------------------------------------------------------------- */
 
 static void test_adopted_files(void **state)
 {
@@ -373,10 +373,10 @@ static void test_each(void **state)
 	assert_int_equal(store_each(f->store, stop_at_once, NULL, &f->err), 42);
 }
 
-/* ---- damage ------------------------------------------------------------------------------------------- */
+/* ---- damage ---------------------------------------------------------------------------------- */
 
-/* Every way in which the info file of one image can be wrong: the others are not affected, it can be seen
- * and removed, and importing it again heals it. */
+/* Every way in which the info file of one image can be wrong: the others are not affected, it
+ * can be seen and removed, and importing it again heals it. */
 static void test_damaged_info(void **state)
 {
 	static const char *const damage[] = {
@@ -435,7 +435,7 @@ static void test_lost_names(void **state)
 	assert_int_equal(entries(f, "names"), 2);
 }
 
-/* ---- many at once, and the dead -------------------------------------------------------------------------- */
+/* ---- many at once, and the dead -------------------------------------------------------------- */
 
 static void test_collect_spares_the_living(void **state)
 {

@@ -1,10 +1,6 @@
-#include <stdlib.h>
-
-int steps_leak(void)
+int steps_last(void)
 {
-	char *copy = malloc(3);
+	int list[3] = { 1, 2, 3 };
 
-	if (!copy)
-		return 1;
-	return 0; /* EXPECT([memleak]) */
+	return list[3]; /* EXPECT([arrayIndexOutOfBounds]) */
 }
