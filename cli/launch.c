@@ -164,8 +164,10 @@ int launch_choose_input(struct pod_launch *launch, const struct app_request *app
 		}
 		if (in->tty || (alone && !in->no_tty && is_terminal()))
 			*input = POD_STDIN_TTY;
+		else if (in->interactive || (alone && !isatty(STDIN_FILENO)))
+			*input = POD_STDIN_INHERIT;
 		else
-			*input = in->interactive || alone ? POD_STDIN_INHERIT : POD_STDIN_NULL;
+			*input = POD_STDIN_NULL; /* nobody's terminal goes into a pod unasked */
 	}
 	return 0;
 }

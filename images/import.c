@@ -39,8 +39,7 @@ int images_faults_error(const struct appc_faults *faults, const char *what, stru
 	}
 	if (r == 0 && faults->n_errors > shown)
 		r = buf_addf(&text, "; and %zu more", faults->n_errors - shown);
-	return error_set(err, -EBADMSG, "%s is no valid image: %s.", what,
-			 text.data ? text.data : "");
+	return error_set(err, -EBADMSG, "%s is not valid: %s.", what, text.data ? text.data : "");
 }
 
 static void import_deinit(struct import *i)

@@ -131,5 +131,5 @@ int lay_tree(const struct lay *l, struct error *err) _must_check_;
  * missing. */
 int images_restore(const struct images *im, const char *id, struct error *err) _must_check_;
 
-/* "a; b; and 3 more": the errors of faults as one sentence. Returns -EBADMSG. */
+/* "what is not valid: a; b; and 3 more": the errors of faults in one sentence. Returns -EBADMSG. */
 int images_faults_error(const struct appc_faults *faults, const char *what, struct error *err);

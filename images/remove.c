@@ -50,7 +50,8 @@ struct search {
 	char *name;
 };
 
-/* An image whose chain cannot be resolved does not hold anything. */
+/* Whatever depends on it through others, one of these depends on it at first hand. An image whose
+ * chain cannot be resolved holds nothing. */
 static int find_dependent(const struct store_info *info, void *arg)
 {
 	_chain_ struct chain chain = { 0 };
@@ -59,7 +60,7 @@ static int find_dependent(const struct store_info *info, void *arg)
 	if (str_eq(info->id, s->id) || chain_resolve(&chain, s->im, info->id, NULL) < 0)
 		return 0;
 	for (size_t i = 0; i < chain.n; i++)
-		if (str_eq(chain.links[i].id, s->id)) {
+		if (chain.links[i].parent == chain.n - 1 && str_eq(chain.links[i].id, s->id)) {
 			memcpy(s->dependent, info->id, STORE_ID_TEXT);
 			s->name = strdup(info->name);
 			return 1;

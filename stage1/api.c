@@ -223,7 +223,7 @@ int api_start(struct supervisor *s, struct error *err)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return error_set(err, -errno, "cannot make a socket");
-	/* what fchmod() says of a socket that has no name yet is the mode that bind() gives the name */
+	/* what fchmod() says of a socket without a name is the mode that bind() gives the name */
 	if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    listen(fd, 16) < 0)
 		return error_set(err, -errno, "cannot listen on %s", address.sun_path);

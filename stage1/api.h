@@ -49,5 +49,5 @@ enum {
 	API_FAILED = -32001
 };
 
-/* Sends one line; takes the reference. A client that does not read is dropped later, by its event. */
+/* Sends one line; takes the reference. A client that does not read is dropped, by its event. */
 void api_send(struct client *c, json_t *line, int fd);

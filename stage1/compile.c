@@ -35,7 +35,7 @@ static const struct plan_device devices[] = {
 	{ .path = "random", .mode = 0666, .major = 1, .minor = 8 },
 	{ .path = "urandom", .mode = 0666, .major = 1, .minor = 9 },
 	{ .path = "tty", .mode = 0666, .major = 5, .minor = 0, .gid = 5 },
-	/* without a terminal the console is another null; with one, stage3 binds the terminal over it */
+	/* without a terminal the console is another null; with one, stage3 binds it over this */
 	{ .path = "console", .mode = 0620, .major = 1, .minor = 3, .gid = 5 },
 };
 

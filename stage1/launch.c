@@ -32,7 +32,7 @@ int launch_exit_code(const struct supervisor *s)
 	return s->report->error == ENOENT || s->report->error == ENOTDIR ? 127 : 126;
 }
 
-/* Words for what the report page says. The page was writable by stage3: only its range is trusted. */
+/* Words for what the report page says. stage3 could write it: only its range is trusted. */
 static int explain(const struct supervisor *s, const struct plan *plan, struct error *err)
 {
 	struct plan_report report = *s->report;

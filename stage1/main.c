@@ -14,7 +14,7 @@
 
 static const int forwarded[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH };
 
-/* ---- arguments ------------------------------------------------------------------------------------ */
+/* ---- arguments ----------------------------------------------------------------------------- */
 
 static int take_descriptor(const char *word, int *ret)
 {
@@ -59,7 +59,7 @@ static int parse(struct supervisor *s, int argc, char **argv, struct error *err)
 	return 0;
 }
 
-/* ---- loading -------------------------------------------------------------------------------------- */
+/* ---- loading ------------------------------------------------------------------------------- */
 
 static int load(struct supervisor *s, struct error *err)
 {
@@ -140,7 +140,7 @@ static int prepare(struct supervisor *s, struct error *err)
 	return 0;
 }
 
-/* ---- the end --------------------------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------------------------- */
 
 /* Tells `carob run --detach` how the start went. */
 static void tell_ready(struct supervisor *s, int code, const char *message)

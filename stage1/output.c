@@ -99,7 +99,7 @@ static void log_chunk(struct stream *st, const char *data, size_t n)
 	}
 }
 
-/* Copies data to pending, each line with the app's name before it when several apps share a sink. */
+/* Copies data to pending, each line after the app's name when several apps share a sink. */
 static int add_pending(struct stream *st, const char *data, size_t n)
 {
 	int r = 0;

@@ -4,7 +4,7 @@
  *
  *	main.c       arguments, the order of things, exit code
  *	steps.c      what is set up, in order, each with its undo
- *	isolators.c  isolators -> limits, capabilities, filter, notes; refuses what cannot be enforced
+ *	isolators.c  isolators -> limits, capabilities, filter, notes; refuses the unenforceable
  *	filter.c     the seccomp filter, compiled once and kept by digest
  *	volumes.c    volumes -> detached mounts
  *	compile.c    an app -> struct plan
@@ -30,7 +30,7 @@ struct mosaic;
 struct supervisor;
 struct app;
 
-/* ---- isolators ---------------------------------------------------------------------------------- */
+/* ---- isolators ----------------------------------------------------------------------------- */
 
 /* What the isolators of one app (or of the pod) come to. */
 struct confinement {
@@ -58,7 +58,7 @@ int filter_compile(const struct supervisor *s, const struct appc_isolators *isol
 		   uint64_t capabilities, void **ret, size_t *ret_n, struct error *err)
 	_must_check_;
 
-/* ---- volumes ------------------------------------------------------------------------------------ */
+/* ---- volumes ------------------------------------------------------------------------------- */
 
 /* One mount of an app, ready to be attached. */
 struct app_mount {
@@ -72,7 +72,7 @@ int volumes_open(struct supervisor *s, const struct appc_pod_app *app, struct ap
 		 size_t *ret_n, struct error *err) _must_check_;
 void volumes_close(struct app_mount *mounts, size_t n);
 
-/* ---- cgroups ------------------------------------------------------------------------------------- */
+/* ---- cgroups ------------------------------------------------------------------------------- */
 
 /* How processes get into a group: opened once, used for each of them. */
 struct entrance {
@@ -81,7 +81,7 @@ struct entrance {
 	unsigned n; /* 0 and v2 -1: not opened */
 };
 
-/* ---- launching ---------------------------------------------------------------------------------- */
+/* ---- launching ----------------------------------------------------------------------------- */
 
 struct compiled;
 
@@ -106,7 +106,7 @@ int podinit_start(struct supervisor *s, struct error *err) _must_check_;
 /* Waits until it is ready and enters its pid namespace for all further children. */
 int podinit_enter(struct supervisor *s, struct error *err) _must_check_;
 
-/* ---- compile ------------------------------------------------------------------------------------ */
+/* ---- compile ------------------------------------------------------------------------------- */
 
 /* A plan, all that its tables point to, and the descriptors that go with it. */
 struct compiled {
@@ -144,7 +144,7 @@ int compile_app(struct app *app, enum role role, const struct role_options *opti
 void compile_describe(const struct plan *plan, uint32_t step, uint32_t index, char *dst,
 		      size_t size);
 
-/* ---- output ------------------------------------------------------------------------------------- */
+/* ---- output -------------------------------------------------------------------------------- */
 
 /* Where forwarded output goes: a descriptor of the caller that may be slow. */
 struct sink {
@@ -176,7 +176,7 @@ void output_drain(
 void output_flush(struct stream *st); /* passes on what is pending, however long it takes */
 void sink_init(struct sink *k, struct supervisor *s, int fd);
 
-/* ---- terminal ----------------------------------------------------------------------------------- */
+/* ---- terminal ------------------------------------------------------------------------------ */
 
 struct terminal {
 	struct supervisor *s;
@@ -194,7 +194,7 @@ void terminal_restore(struct terminal *t);
 void terminal_resize(struct terminal *t);
 void terminal_size(uint16_t *rows, uint16_t *columns);
 
-/* ---- apps and the pod ---------------------------------------------------------------------------- */
+/* ---- apps and the pod ---------------------------------------------------------------------- */
 
 /* A process that is watched until it ends. */
 struct child {

@@ -41,7 +41,7 @@ static void remember_failure(struct app *app, const struct error *err)
 		app->s->failure = *err;
 }
 
-/* ---- the ends of processes ---------------------------------------------------------------------- */
+/* ---- the ends of processes ----------------------------------------------------------------- */
 
 static int after_main(struct app *app)
 {
@@ -124,7 +124,7 @@ static int on_child_ended(struct loop_source *source, uint32_t events)
 	return ended[child->role](child->app, status);
 }
 
-/* ---- starting ----------------------------------------------------------------------------------- */
+/* ---- starting ------------------------------------------------------------------------------ */
 
 static int watch(struct supervisor *s, struct child *child, struct app *app, enum role role,
 		 const struct launched *l, loop_fn fn)
@@ -134,7 +134,7 @@ static int watch(struct supervisor *s, struct child *child, struct app *app, enu
 	return loop_add(&s->loop, &child->source, child->pidfd, EPOLLIN);
 }
 
-/* Pipes for output, or the terminal. stdio[] gets the app's ends; 1 and 2 are to be closed after. */
+/* Pipes for output, or the terminal. stdio[] gets the app's ends; 1 and 2 to be closed after. */
 static int open_stdio(struct app *app, bool terminal, int stdio[3], int ours[2], struct error *err)
 {
 	int out[2], errs[2];
@@ -270,7 +270,7 @@ int supervise_start(struct supervisor *s, struct error *err)
 	return 0;
 }
 
-/* ---- the pod -------------------------------------------------------------------------------------- */
+/* ---- the pod ------------------------------------------------------------------------------- */
 
 static int pod_exit_code(const struct supervisor *s)
 {
@@ -341,7 +341,7 @@ int supervise_stop(struct supervisor *s, unsigned grace_s)
 	return 0;
 }
 
-/* ---- processes of `carob enter` --------------------------------------------------------------------- */
+/* ---- processes of `carob enter` ------------------------------------------------------------ */
 
 static int on_exec_ended(struct loop_source *source, uint32_t events)
 {
@@ -394,7 +394,7 @@ int supervise_exec(struct supervisor *s, const struct exec_request *request, str
 
 void supervise_reap_all(struct supervisor *s)
 {
-	/* the namespace's PID 1 ends only when each process in it was reaped, whoever its parent is */
+	/* PID 1 ends only when each process of its namespace was reaped, whoever its parent is */
 	if (s->podinit >= 0 && process_signal(s->podinit, SIGKILL) < 0)
 		close(take_fd(&s->podinit));
 	while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)

@@ -171,6 +171,7 @@ static const int for_all[] = {
 	SCMP_SYS(rt_sigreturn),  SCMP_SYS(restart_syscall),
 	SCMP_SYS(clock_gettime), SCMP_SYS(sched_yield),
 	SCMP_SYS(fstat),         SCMP_SYS(newfstatat),
+	SCMP_SYS(statx),
 };
 
 static const int for_tree[] = {

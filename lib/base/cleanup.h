@@ -18,11 +18,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define _cleanup_(f) __attribute__((cleanup(f)))
-#define _must_check_ __attribute__((warn_unused_result))
+#define _cleanup_(f)   __attribute__((cleanup(f)))
+#define _must_check_   __attribute__((warn_unused_result))
 #define _printf_(a, b) __attribute__((format(printf, a, b)))
-#define _noreturn_ __attribute__((noreturn))
-#define _unused_ __attribute__((unused))
+#define _noreturn_     __attribute__((noreturn))
+#define _unused_       __attribute__((unused))
 
 /* The number of elements of a real array. */
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -59,9 +59,9 @@ static inline void cleanup_closedir(DIR **d)
 	*d = NULL;
 }
 
-#define _free_ _cleanup_(cleanup_free)
-#define _close_ _cleanup_(cleanup_close)
-#define _fclose_ _cleanup_(cleanup_fclose)
+#define _free_     _cleanup_(cleanup_free)
+#define _close_    _cleanup_(cleanup_close)
+#define _fclose_   _cleanup_(cleanup_fclose)
 #define _closedir_ _cleanup_(cleanup_closedir)
 
 static inline int take_fd(int *fd)

@@ -162,6 +162,7 @@ int time_parse(const char *s, int64_t *ret_ns)
 	offset = zone(&s, &ok);
 	if (!ok || *s)
 		return -EINVAL;
-	return to_ns(days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset,
+	return to_ns(days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 +
+			     second - offset,
 		     nano, ret_ns);
 }

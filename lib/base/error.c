@@ -56,7 +56,8 @@ void error_format(const struct error *err, char *buf, size_t size)
 {
 	char line[sizeof(err->step) + sizeof(err->object) + sizeof(err->text) + 8];
 
-	snprintf(line, sizeof(line), "%s%s%s%s%s", err->step, err->step[0] && err->object[0] ? " " : "",
-		 err->object, err->step[0] || err->object[0] ? ": " : "", err->text);
+	snprintf(line, sizeof(line), "%s%s%s%s%s", err->step,
+		 err->step[0] && err->object[0] ? " " : "", err->object,
+		 err->step[0] || err->object[0] ? ": " : "", err->text);
 	str_escape(buf, size, line);
 }

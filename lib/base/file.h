@@ -9,7 +9,7 @@
 #include "base/str.h"
 
 enum file_flags {
-	FILE_SYNC = 1,	    /* fsync the file and then its directory before returning */
+	FILE_SYNC = 1,      /* fsync the file and then its directory before returning */
 	FILE_EXCLUSIVE = 2, /* -EEXIST when the name is taken */
 };
 
@@ -21,7 +21,8 @@ int file_read(int dirfd, const char *name, size_t max, char **ret, size_t *ret_l
 int file_read_fd(int fd, size_t max, char **ret, size_t *ret_len) _must_check_;
 
 /* Replaces the file name of dirfd (AT_FDCWD allowed; name may be a trusted path) by these bytes. */
-int file_write(int dirfd, const char *name, const void *data, size_t len, mode_t mode, unsigned flags) _must_check_;
+int file_write(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
+	       unsigned flags) _must_check_;
 
 /* Writes the whole string into an existing file such as those of cgroupfs or procfs: one write. */
 int file_put(int dirfd, const char *name, const char *value) _must_check_;

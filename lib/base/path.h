@@ -13,15 +13,16 @@
 #include "base/cleanup.h"
 
 enum path_walk {
-	PATH_IN_ROOT,	 /* links are followed as if rootfd were "/" */
-	PATH_ONE_MOUNT,	 /* like PATH_IN_ROOT, but going into another mount is an error (-EXDEV) */
-	PATH_BENEATH,	 /* a link or ".." that leads out of rootfd is an error (-EXDEV) */
-	PATH_NO_LINKS,	 /* like PATH_BENEATH, and any symbolic link is an error (-ELOOP) */
-	PATH_NO_MOUNTS,	 /* like PATH_NO_LINKS, and a step into another mount is an error (-EXDEV) */
+	PATH_IN_ROOT,   /* links are followed as if rootfd were "/" */
+	PATH_ONE_MOUNT, /* like PATH_IN_ROOT, but going into another mount is an error (-EXDEV) */
+	PATH_BENEATH,   /* a link or ".." that leads out of rootfd is an error (-EXDEV) */
+	PATH_NO_LINKS,  /* like PATH_BENEATH, and any symbolic link is an error (-ELOOP) */
+	PATH_NO_MOUNTS, /* like PATH_NO_LINKS, and a step into another mount is an error (-EXDEV) */
 };
 
 /* openat2(). flags get O_CLOEXEC added. Returns a file descriptor or a negative errno. */
-int path_open(int rootfd, const char *path, enum path_walk walk, int flags, mode_t mode) _must_check_;
+int path_open(int rootfd, const char *path, enum path_walk walk, int flags, mode_t mode)
+	_must_check_;
 
 /* Makes the directory path and its missing parents (0755, owner root) below rootfd, each walked
  * by fd with PATH_IN_ROOT semantics for parts that exist. Returns an O_PATH fd of the last one. */

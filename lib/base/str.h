@@ -52,12 +52,16 @@ struct buf {
 	size_t max;
 };
 
-#define BUF_INIT(max_bytes) { .max = (max_bytes) }
+#define BUF_INIT(max_bytes)        \
+	{                          \
+		.max = (max_bytes) \
+	}
 
 void buf_deinit(struct buf *b);
 int buf_add(struct buf *b, const void *data, size_t len) _must_check_;
 int buf_addf(struct buf *b, const char *fmt, ...) _printf_(2, 3) _must_check_;
 void buf_drop_front(struct buf *b, size_t len); /* removes the first len bytes */
-char *buf_take(struct buf *b);			/* the bytes as a string the caller frees; never NULL unless out of memory */
+/* The bytes as a string that the caller frees; NULL only when memory is out. */
+char *buf_take(struct buf *b);
 
 #define _buf_ _cleanup_(buf_deinit)

@@ -15,7 +15,8 @@ int uuid_new(char dst[UUID_TEXT])
 	raw[6] = (raw[6] & 0x0f) | 0x40; /* version 4 */
 	raw[8] = (raw[8] & 0x3f) | 0x80; /* the variant of RFC 4122 */
 	hex_encode(hex, raw, sizeof(raw));
-	snprintf(dst, UUID_TEXT, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+	snprintf(dst, UUID_TEXT, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
+		 hex + 20);
 	return 0;
 }
 

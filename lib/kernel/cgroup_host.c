@@ -193,8 +193,8 @@ static enum cgroup_mode mode_of(const struct cgroup_host *h)
 	return v2 ? CGROUP_V2 : CGROUP_NONE;
 }
 
-/* Each hierarchy costs every start a dozen system calls. Of no use are: one that limits nothing that
- * struct cgroup_limits has (blkio), and on a hybrid host those for what v2 does as well, without
+/* Each hierarchy costs every start a dozen system calls. Of no use are: one that limits nothing of
+ * struct cgroup_limits (blkio), and on a hybrid host those for what v2 does as well, without
  * any controller (cpuacct, freezer; the devices hierarchy stays: writing its list is cheaper than
  * loading a program). */
 static void leave_out_useless(struct cgroup_host *host)

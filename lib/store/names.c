@@ -147,11 +147,13 @@ int store_find_name(struct store *s, const char *name, const char *labels, char 
 	return STORE_MISSING;
 }
 
-/* names/, locked: for the replacement of a file in it. */
+/* names/, locked: for the replacement of a file in it. Somebody may have removed it all. */
 static int open_locked(struct store *s, struct error *err)
 {
 	_close_ int fd = openat(s->fd, "names", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+	if (fd < 0 && errno == ENOENT && mkdirat(s->fd, "names", 0755) == 0)
+		fd = openat(s->fd, "names", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return error_set(err, -errno, "cannot open %s/names", s->path);
 	while (flock(fd, LOCK_EX) < 0)

@@ -177,7 +177,7 @@ dependent() {
 	run -0 carob run --rm example.com/white /bin/ls /bin
 	[ "$output" = "busybox"$'\n'"ls"$'\n'"sh" ]
 	run -1 carob run --rm example.com/white /bin/ls /app
-	run -125 carob image rm example.com/lower
+	run -5 carob image rm example.com/lower
 	[[ $output == *"example.com/upper"* ]]
 	carob image rm example.com/app
 	carob image rm example.com/upper
@@ -213,4 +213,45 @@ dependent() {
 	)
 	[ ! -e /tmp/carob-canary ]
 	[ ! -e "$BATS_TEST_TMPDIR/canary" ]
+}
+
+# whole_or_absent ID: the image is in the store with all that belongs to it, or not at all.
+whole_or_absent() {
+	carob image list >/dev/null
+	if carob image show "$1" >/dev/null 2>&1; then
+		carob image cat-manifest "$1" >/dev/null
+		[ "sha512-$(carob image export "$1" - | sha512sum | cut -d ' ' -f 1)" = "$1" ]
+		[ "$(cat "$(volume_of "$1")/file")" = content ]
+	fi
+}
+
+nothing_left() {
+	[ -z "$(ls -A "$CAROB_ROOT/store/staging")" ]
+	[ -z "$(ls -A "$CAROB_ROOT/mosaic/default/staging")" ]
+}
+
+@test "killed at any change on disk, an import leaves all of the image or nothing (R02)" {
+	local dir=$BATS_TEST_TMPDIR/killed id call k
+	mkdir -p "$dir/rootfs"
+	echo content >"$dir/rootfs/file"
+	manifest killed '"app":{"exec":["/file"],"user":"0","group":"0"}' >"$dir/manifest"
+	carob image build --compression none --rootfs "$dir/rootfs" --manifest "$dir/manifest" "$dir.aci"
+	id=$(id_of_tar "$dir.aci")
+	for call in mkdirat openat flock copy_file_range fsync syncfs renameat renameat2 unlinkat; do
+		for ((k = 1; k < 200; k++)); do
+			if strace -o /dev/null -e "inject=$call:signal=SIGKILL:when=$k" \
+				carob image import "$dir.aci" >/dev/null 2>&1; then
+				break
+			fi
+			whole_or_absent "$id"
+			carob gc >/dev/null
+			nothing_left
+			whole_or_absent "$id"
+			[ $((k % 2)) = 0 ] || carob image rm "$id" >/dev/null 2>&1 || true
+		done
+		[ "$k" -lt 200 ]
+		whole_or_absent "$id"
+		carob image rm "$id"
+	done
+	[ ! -e "$(volume_of "$id")" ]
 }

@@ -93,7 +93,7 @@ static void torture(struct bench *b, void (*prepare)(struct bench *b, long round
 
 static void prepare_nothing(_unused_ struct bench *b, _unused_ long round) {}
 
-/* ---- the reader -------------------------------------------------------------------------------- */
+/* ---- the reader ---------------------------------------------------------------------------- */
 
 static const char *archive;
 
@@ -138,7 +138,7 @@ static void test_reader(void **state)
 	}
 }
 
-/* ---- laying down ------------------------------------------------------------------------------- */
+/* ---- laying down --------------------------------------------------------------------------- */
 
 static void prepare_trees(struct bench *b, _unused_ long round)
 {
@@ -179,7 +179,7 @@ static void test_lay(void **state)
 	torture(*state, prepare_trees, lay_down, 10);
 }
 
-/* ---- the store --------------------------------------------------------------------------------- */
+/* ---- the store ----------------------------------------------------------------------------- */
 
 /* Whatever the failed attempt left is put right by store_collect(). */
 static void prepare_store(struct bench *b, long round)
@@ -228,7 +228,7 @@ static void test_store(void **state)
 	torture(*state, prepare_store, use_store, 5);
 }
 
-/* ---- dependencies ------------------------------------------------------------------------------ */
+/* ---- dependencies -------------------------------------------------------------------------- */
 
 static int resolve(struct bench *b)
 {

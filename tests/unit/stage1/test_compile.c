@@ -1,4 +1,4 @@
-/* An app of a manifest -> its plan: what the app may not decide, and what `enter` may not either. */
+/* An app of a manifest -> its plan: what the app may not decide, nor whoever enters it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -435,6 +435,19 @@ static void test_lost_names(void **state)
 	assert_int_equal(entries(f, "names"), 2);
 }
 
+static void test_names_removed(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(add(f, "a", "x/y", "version=1", 1), 0);
+	assert_int_equal(path_remove_tree(f->dirfd, "names"), 0);
+	assert_not_found(f, "x/y", "");
+	assert_int_equal(add(f, "b", "z", "", 2), 0);
+	assert_found(f, "z", "", "b");
+	assert_int_equal(store_collect(f->store, NULL, &f->err), 0);
+	assert_found(f, "x/y", "", "a");
+}
+
 /* ---- many at once, and the dead -------------------------------------------------------------- */
 
 static void test_collect_spares_the_living(void **state)
@@ -591,6 +604,7 @@ int main(void)
 		TEST(each),
 		TEST(damaged_info),
 		TEST(lost_names),
+		TEST(names_removed),
 		TEST(collect_spares_the_living),
 		TEST(importers_at_once),
 		TEST(killed_importers),
