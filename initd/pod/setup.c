@@ -92,12 +92,23 @@ static int mount_shm(const struct podinit *p, int root)
 }
 
 /* A small tmpfs becomes the root of the pod's mount namespaces, and the host's tree is dropped. */
+/* Whoever started us may live in a chroot. A pivot from there would take away that part of the tree
+ * alone; entering our own namespace once more puts us at its very root. */
+static int leave_chroot(void)
+{
+	int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 || setns(fd, CLONE_NEWNS) < 0 ? -errno : 0;
+}
+
 int podinit_root(struct podinit *p)
 {
 	static const struct mount_option mode = { "mode", "755" };
 	int root, r;
 
-	r = mount_all_private();
+	r = leave_chroot();
+	if (r == 0)
+		r = mount_all_private();
 	if (r < 0)
 		return r;
 	root = mount_new("tmpfs", &mode, 1, MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC, NULL, 0);
