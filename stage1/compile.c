@@ -45,12 +45,14 @@ static const struct plan_link links[] = {
 	{ "stderr", "/proc/self/fd/2" },
 };
 
-/* What tells about, or reaches into, the host (as in the OCI runtimes' defaults). */
+/* What tells about, or reaches into, the host (as in the OCI runtimes' defaults, and dynamic_debug,
+ * which root may write without any capability). */
 static const char *const masks[] = {
-	"/proc/asound",     "/proc/acpi",        "/proc/interrupts",
-	"/proc/kcore",      "/proc/keys",        "/proc/latency_stats",
-	"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-	"/proc/scsi",       "/sys/firmware",     "/sys/devices/virtual/powercap",
+	"/proc/asound",        "/proc/acpi",        "/proc/interrupts",
+	"/proc/kcore",         "/proc/keys",        "/proc/latency_stats",
+	"/proc/timer_list",    "/proc/timer_stats", "/proc/sched_debug",
+	"/proc/scsi",          "/sys/firmware",     "/sys/devices/virtual/powercap",
+	"/proc/dynamic_debug",
 };
 
 static const char *const readonly[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",

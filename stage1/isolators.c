@@ -163,10 +163,7 @@ int isolators_compile_app(struct supervisor *s, const struct appc_pod_app *app,
 	compile_limits(set, &ret->limits);
 	compile_rlimits(set, ret);
 	ret->no_new_privileges = nnp && nnp->flag;
-	r = compile_capabilities(s, app, &ret->capabilities, err);
-	if (r < 0)
-		return r;
-	return filter_compile(s, set, ret->capabilities, &ret->filter, &ret->n_filter, err);
+	return compile_capabilities(s, app, &ret->capabilities, err);
 }
 
 int isolators_compile_pod(struct supervisor *s, struct cgroup_limits *ret, struct error *err)

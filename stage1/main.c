@@ -240,6 +240,8 @@ int main(int argc, char **argv)
 
 	json_seed();
 	s.libexec = getenv("CAROB_LIBEXEC") ? getenv("CAROB_LIBEXEC") : CAROB_LIBEXEC;
+	s.debug = getenv("CAROB_DEBUG") != NULL;
+	s.begun_ns = s.debug ? time_boot_ns() : 0;
 	r = parse(&s, argc, argv, &err);
 	if (r == 0)
 		r = run(&s, &err);

@@ -36,8 +36,7 @@ static int spawn(struct supervisor *s, int keep, struct error *err)
 		.exe_fd = s->podinit_exe,
 		.argv = argv,
 		.envp = envp,
-		.clone_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
-			       CLONE_NEWNS,
+		.clone_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS,
 		.cgroup_fd = s->init_entrance.v2,
 		.stdio = { -1, -1, -1 },
 		.keep_fd = keep,

@@ -46,7 +46,8 @@ struct confinement {
 
 void confinement_deinit(struct confinement *c);
 
-/* An app's isolators. Adds notes to the supervisor for what was ignored or changed. */
+/* An app's isolators, without the filter. Adds notes to the supervisor for what was ignored or
+ * changed. */
 int isolators_compile_app(struct supervisor *s, const struct appc_pod_app *app,
 			  struct confinement *ret, struct error *err) _must_check_;
 /* The pod's: only limits come out of it. */
@@ -266,7 +267,9 @@ struct supervisor {
 	struct terminal terminal;
 	struct api *api;
 	int ready_fd; /* -1: foreground */
-	int exit;     /* of the pod; -1 not yet */
+	bool debug;   /* tell on standard error what is done, and when */
+	int64_t begun_ns;
+	int exit; /* of the pod; -1 not yet */
 	char **notes;
 	size_t n_notes;
 	struct error failure; /* what stopped the start */

@@ -36,9 +36,6 @@ static int programs_up(struct supervisor *s, struct error *err)
 	s->podinit_exe = open_copy(s, "carob-pod-init", err);
 	if (s->podinit_exe < 0)
 		return s->podinit_exe;
-	s->stage3_exe = open_copy(s, "carob-stage3", err);
-	if (s->stage3_exe < 0)
-		return s->stage3_exe;
 	s->report_fd = memfd_create("carob-report", MFD_CLOEXEC);
 	if (s->report_fd < 0 || ftruncate(s->report_fd, sizeof(*s->report)) < 0)
 		return error_set(err, -errno, "cannot make the report page");
@@ -170,20 +167,33 @@ static int mount_root(struct app *app, struct error *err)
 	return r < 0 ? error_context(err, r, "root file system", app->manifest->name) : 0;
 }
 
+static int app_up(struct app *app, struct error *err)
+{
+	struct supervisor *s = app->s;
+	struct confinement *c = &app->confinement;
+	int r;
+
+	r = output_open_log(app, err);
+	if (r == 0)
+		r = mount_root(app, err);
+	if (r == 0)
+		r = volumes_open(s, app->manifest, &app->mounts, &app->n_mounts, err);
+	if (r == 0)
+		r = filter_compile(s, &app->manifest->app->isolators, c->capabilities, &c->filter,
+				   &c->n_filter, err);
+	return r;
+}
+
 static int apps_up(struct supervisor *s, struct error *err)
 {
 	int r;
 
+	s->stage3_exe = open_copy(s, "carob-stage3", err);
+	if (s->stage3_exe < 0)
+		return s->stage3_exe;
 	r = mosaic_open(&s->mosaic, s->pod.launch.mosaic, NULL, 0, err);
-	for (size_t i = 0; i < s->n_apps && r == 0; i++) {
-		struct app *app = &s->apps[i];
-
-		r = output_open_log(app, err);
-		if (r == 0)
-			r = mount_root(app, err);
-		if (r == 0)
-			r = volumes_open(s, app->manifest, &app->mounts, &app->n_mounts, err);
-	}
+	for (size_t i = 0; i < s->n_apps && r == 0; i++)
+		r = app_up(&s->apps[i], err);
 	return r;
 }
 
@@ -234,20 +244,37 @@ static int apps_start(struct supervisor *s, struct error *err)
 	return supervise_start(s, err);
 }
 
-/* pod-init sets itself up while apps_up mounts and opens; enter waits for it. */
+/* pod-init sets itself up while api_up and apps_up open and mount; enter waits for it. On the way
+ * down clients of the API still hear of the ends of processes. */
 static const struct step steps[] = {
-	{ "programs", programs_up, NULL }, { "api", api_up, api_stop },
-	{ "mosaic", NULL, volumes_down },  { "cgroup", cgroups_up, cgroups_down },
-	{ "apps", NULL, apps_down },       { "pod-init", podinit_start, processes_down },
-	{ "apps", apps_up, NULL },         { "pod-init", podinit_enter, NULL },
+	{ "api", NULL, api_stop },
+	{ "programs", programs_up, NULL },
+	{ "mosaic", NULL, volumes_down },
+	{ "cgroup", cgroups_up, cgroups_down },
+	{ "apps", NULL, apps_down },
+	{ "pod-init", podinit_start, processes_down },
+	{ "api", api_up, NULL },
+	{ "apps", apps_up, NULL },
+	{ "pod-init", podinit_enter, NULL },
 	{ "start", apps_start, NULL },
 };
+
+static void tell(const struct supervisor *s, const char *what, const char *name)
+{
+	if (s->debug)
+		dprintf(STDERR_FILENO, "carob-stage1: %8.3f ms %s %s\n",
+			(double)(time_boot_ns() - s->begun_ns) / 1e6, what, name);
+}
 
 int steps_up(struct supervisor *s, struct error *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-		int r = steps[i].up ? steps[i].up(s, err) : 0;
+		int r;
 
+		if (!steps[i].up)
+			continue;
+		tell(s, "begins", steps[i].name);
+		r = steps[i].up(s, err);
 		if (r < 0)
 			return error_context(err, r, steps[i].name, s->pod.uuid);
 	}
@@ -256,7 +283,10 @@ int steps_up(struct supervisor *s, struct error *err)
 
 void steps_down(struct supervisor *s)
 {
-	for (size_t i = ARRAY_SIZE(steps); i-- > 0;)
-		if (steps[i].down)
-			steps[i].down(s);
+	for (size_t i = ARRAY_SIZE(steps); i-- > 0;) {
+		if (!steps[i].down)
+			continue;
+		tell(s, "undoes", steps[i].name);
+		steps[i].down(s);
+	}
 }

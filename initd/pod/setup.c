@@ -53,12 +53,17 @@ int podinit_hostname(struct podinit *p)
 	return sethostname(p->config.hostname, strlen(p->config.hostname)) < 0 ? -errno : 0;
 }
 
+/* The network namespace is the dearest of all to make. Made here instead of at our birth, stage1 does
+ * not wait for it but mounts the root file systems meanwhile. */
 int podinit_loopback(struct podinit *p)
 {
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int sock;
 
 	(void)p;
+	if (unshare(CLONE_NEWNET) < 0)
+		return -errno;
+	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	return sock < 0 || ioctl(sock, SIOCSIFFLAGS, &lo) < 0 ? -errno : 0;
 }
 

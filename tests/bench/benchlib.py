@@ -81,7 +81,8 @@ class Workplace:
                 os.truncate(image.name, self.mebibytes << 20)
                 run("mkfs.ext4", "-q", "-F", image.name)
                 run("mount", "-o", "loop", image.name, self.path)
-            os.mkdir(self / "run")
+            os.mkdir(self / "run")  # where /run would be: on a tmpfs, for all runtimes
+            run("mount", "-t", "tmpfs", "tmpfs", self / "run")
         except BaseException:
             self.__exit__()
             raise

@@ -338,7 +338,7 @@ programs() { find "$prefix" -type f -path '*carob*' -exec sha256sum {} + | sort;
 		for f in /proc/kcore /proc/keys /proc/timer_list /proc/timer_stats /proc/sched_debug /proc/latency_stats /proc/interrupts; do
 			[ ! -e $f ] || [ $(dd if=$f bs=64 count=1 2>/dev/null | wc -c) = 0 ] || echo $f
 		done
-		for d in /proc/acpi /proc/scsi /proc/asound /sys/firmware /sys/devices/virtual/powercap; do
+		for d in /proc/acpi /proc/scsi /proc/asound /proc/dynamic_debug /sys/firmware /sys/devices/virtual/powercap; do
 			[ ! -e $d ] || [ "$(ls -A $d)" = "" ] || echo $d
 		done'
 	[ "$output" = "" ]
@@ -366,6 +366,18 @@ programs() { find "$prefix" -type f -path '*carob*' -exec sha256sum {} + | sort;
 	run -0 carob run --rm example.com/probe /bin/sh -c 'mkdir /tmp/c; mount -t cgroup -o memory none /tmp/c 2>/dev/null || echo refused; probe mount @none @/tmp/c @cgroup 0 @memory; probe mount @none @/tmp/c @cgroup2 0 0; find / -xdev -name release_agent; ls /sys/fs/cgroup'
 	[ "${lines[*]:0:3}" = "refused EPERM EPERM" ]
 	[[ "$output" != *release_agent* ]]
+}
+
+@test "no mount is made by path, and none is changed once it is attached (S07)" {
+	run -0 strace -f -qq -o "$BATS_TEST_TMPDIR/calls" -e trace=mount,umount2,move_mount,mount_setattr,pivot_root,chroot \
+		carob run --rm --read-only -v "$BATS_TEST_TMPDIR:/mnt:ro" $box /bin/true
+	! grep -E ' (mount|chroot)\(' "$BATS_TEST_TMPDIR/calls" || false
+	# all that is ever unmounted is the old root, of which nothing is seen after
+	! grep umount2 "$BATS_TEST_TMPDIR/calls" | grep -vF 'umount2(".", MNT_DETACH)' || false
+	# onto a descriptor, or onto one part of a name below one, no link followed
+	! grep move_mount "$BATS_TEST_TMPDIR/calls" |
+		grep -vE 'move_mount\([0-9]+, "", ([0-9]+|AT_FDCWD), ("", MOVE_MOUNT_F_EMPTY_PATH\|MOVE_MOUNT_T_EMPTY_PATH|"[a-z]+", MOVE_MOUNT_F_EMPTY_PATH)\)' || false
+	[ "$(grep -c move_mount "$BATS_TEST_TMPDIR/calls")" -ge 8 ]
 }
 
 @test "the mounts of an app are its own few, without the host's places" {

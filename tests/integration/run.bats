@@ -148,6 +148,11 @@ container=carob')" ]
 	carob rm sig
 }
 
+@test "--debug tells the steps" {
+	run -0 --separate-stderr carob --debug run --rm example.com/box /bin/true
+	[[ "$stderr" == *"ms begins cgroup"*"ms begins start"*"ms undoes cgroup"* ]]
+}
+
 @test "closed standard descriptors do no harm" {
 	run -0 bash -c 'carob run --rm example.com/box /bin/true <&- >&- 2>&-'
 }

@@ -117,8 +117,7 @@ void pod_start(struct pod *p)
 		.exe_fd = open_program(pod_init),
 		.argv = argv,
 		.envp = envp,
-		.clone_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
-			       CLONE_NEWNS,
+		.clone_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS,
 		.cgroup_fd = -1,
 		.stdio = { -1, -1, -1 },
 		.new_session = true,
