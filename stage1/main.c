@@ -187,7 +187,6 @@ static void finish(struct supervisor *s, bool failed)
 {
 	if (failed)
 		s->pod.launch.keep = false;
-	terminal_restore(&s->terminal);
 	steps_down(s);
 	if (s->pod.launch.keep)
 		write_status(s);
@@ -197,6 +196,8 @@ static void finish(struct supervisor *s, bool failed)
 		output_flush(&s->apps[i].out);
 		output_flush(&s->apps[i].err);
 	}
+	/* what came last was made for a raw terminal, too */
+	terminal_restore(&s->terminal);
 }
 
 static int run(struct supervisor *s, struct error *err)

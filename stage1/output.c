@@ -13,6 +13,7 @@
 enum {
 	CHUNK = 16 << 10,
 	ATOMIC_WRITE = 4096, /* what a pipe that polls writable takes without blocking (PIPE_BUF) */
+	DRAIN_MS = 50,
 	PENDING_MAX = 4 << 20,
 };
 
@@ -239,16 +240,26 @@ int output_start(struct stream *st, struct app *app, const char *tag, int fd, st
 	return loop_add(&app->s->loop, &st->source, fd, EPOLLIN);
 }
 
+/* Reads to the end. Every writer is gone; should one not be, what it has written must do. What was
+ * written to a terminal comes to its master through a worker of the kernel's, a moment later. */
+static void read_rest(struct stream *st)
+{
+	struct pollfd pfd = { .fd = st->fd, .events = POLLIN };
+	int r = 1;
+
+	if (fcntl(st->fd, F_SETFL, O_NONBLOCK) < 0)
+		return;
+	while (r != 0 && poll(&pfd, 1, DRAIN_MS) > 0)
+		r = read_chunk(st);
+}
+
 void output_drain(struct stream *st)
 {
 	if (!st->app)
 		return;
 	if (st->fd >= 0) {
 		loop_remove(&st->app->s->loop, &st->source);
-		/* every writer is gone; should one not be, what it wrote so far must do */
-		if (fcntl(st->fd, F_SETFL, O_NONBLOCK) == 0)
-			while (read_chunk(st) > 0)
-				;
+		read_rest(st);
 		close(take_fd(&st->fd));
 	}
 	if (st->line.len > 0) {
