@@ -104,7 +104,7 @@ static int cli_init(struct cli *cli, const struct cli_globals *g, struct error *
 	if (r == 0)
 		r = directory_set(cli->mosaic, sizeof(cli->mosaic),
 				  either(g->mosaic, "CAROB_MOSAIC", mosaic), err);
-	cli->debug = g->debug || getenv("CAROB_DEBUG");
+	cli->debug = g->debug || (getenv("CAROB_DEBUG") && *getenv("CAROB_DEBUG"));
 	return r;
 }
 

@@ -246,8 +246,6 @@ void api_stop(struct supervisor *s)
 	if (s->api) {
 		while (s->api->clients)
 			client_drop(s->api->clients);
-		if (s->api->listener.fd >= 0)
-			close(s->api->listener.fd);
 		free(s->api);
 		s->api = NULL;
 	}

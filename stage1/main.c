@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
@@ -192,6 +193,10 @@ static void finish(struct supervisor *s, bool failed)
 		write_status(s);
 	else
 		remove_pod_directory(s);
+	/* who waited may go on to remove the pod: it is free and its status written before they hear */
+	(void)flock(s->dir, LOCK_UN);
+	api_pod_ended(s);
+	api_stop(s);
 	for (size_t i = 0; i < s->n_apps; i++) {
 		output_flush(&s->apps[i].out);
 		output_flush(&s->apps[i].err);
@@ -217,7 +222,6 @@ static int run(struct supervisor *s, struct error *err)
 	malloc_trim(0);
 	if (s->phase != PHASE_OVER)
 		r = loop_run(&s->loop);
-	api_pod_ended(s);
 	return r < 0 ? error_set(err, r, "the event loop failed") : 0;
 }
 
@@ -255,6 +259,7 @@ int main(int argc, char **argv)
 		return s.exit;
 	}
 	code = s.failure.code ? launch_exit_code(&s) : 125;
+	s.exit = code;
 	if (s.pod.manifest)
 		finish(&s, true);
 	error_format(&err, line, sizeof(line));

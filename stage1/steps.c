@@ -151,10 +151,6 @@ static void processes_down(struct supervisor *s)
 	if (podinit_is_gone(s) && supervisor_note(s, "the pod's PID 1 ended before its apps") < 0)
 		s->exit = s->exit < 0 ? 125 : s->exit;
 	supervise_reap_all(s);
-	if (s->podinit_sock >= 0)
-		close(take_fd(&s->podinit_sock));
-	if (s->lifeline >= 0)
-		close(take_fd(&s->lifeline));
 }
 
 static int mount_root(struct app *app, struct error *err)
@@ -244,10 +240,9 @@ static int apps_start(struct supervisor *s, struct error *err)
 	return supervise_start(s, err);
 }
 
-/* pod-init sets itself up while api_up and apps_up open and mount; enter waits for it. On the way
- * down clients of the API still hear of the ends of processes. */
+/* pod-init sets itself up while api_up and apps_up open and mount; enter waits for it. The API is
+ * left for main.c to end: who waits is answered last of all. */
 static const struct step steps[] = {
-	{ "api", NULL, api_stop },
 	{ "programs", programs_up, NULL },
 	{ "mosaic", NULL, volumes_down },
 	{ "cgroup", cgroups_up, cgroups_down },
@@ -281,6 +276,7 @@ int steps_up(struct supervisor *s, struct error *err)
 	return 0;
 }
 
+/* Descriptors that nobody waits for stay open: this process ends right after. */
 void steps_down(struct supervisor *s)
 {
 	for (size_t i = ARRAY_SIZE(steps); i-- > 0;) {

@@ -392,8 +392,27 @@ int supervise_exec(struct supervisor *s, const struct exec_request *request, str
 	return watch(s, &e->child, request->app, ROLE_EXEC, ret, on_exec_ended);
 }
 
+/* Takes every process of `carob enter` off the list, telling its client: how it ended, if it did by
+ * itself; else that it is killed. */
+static void end_execs(struct supervisor *s)
+{
+	while (s->execs) {
+		struct exec *e = s->execs;
+		int status;
+
+		s->execs = e->next;
+		if (process_try_wait(e->child.pidfd, &status) != 1)
+			status = 128 + SIGKILL;
+		api_exec_ended(e, status);
+		loop_remove(&s->loop, &e->child.source);
+		close(e->child.pidfd);
+		free(e);
+	}
+}
+
 void supervise_reap_all(struct supervisor *s)
 {
+	end_execs(s);
 	/* PID 1 ends only when each process of its namespace was reaped, whoever its parent is */
 	if (s->podinit >= 0 && process_signal(s->podinit, SIGKILL) < 0)
 		close(take_fd(&s->podinit));
@@ -402,16 +421,6 @@ void supervise_reap_all(struct supervisor *s)
 	for (size_t i = 0; i < s->n_apps; i++)
 		if (s->apps[i].child.pidfd >= 0)
 			close(take_fd(&s->apps[i].child.pidfd));
-	while (s->execs) {
-		struct exec *e = s->execs;
-
-		s->execs = e->next;
-		api_exec_ended(e, 128 + SIGKILL);
-		close(e->child.pidfd);
-		free(e);
-	}
-	if (s->podinit >= 0)
-		close(take_fd(&s->podinit));
 }
 
 int supervise_status(const struct supervisor *s, struct pod_status *ret)

@@ -53,8 +53,8 @@ int podinit_hostname(struct podinit *p)
 	return sethostname(p->config.hostname, strlen(p->config.hostname)) < 0 ? -errno : 0;
 }
 
-/* The network namespace is the dearest of all to make. Made here instead of at our birth, stage1 does
- * not wait for it but mounts the root file systems meanwhile. */
+/* The network namespace is the dearest of all to make. As it is made here and not at our birth,
+ * stage1 does not wait for it but mounts the root file systems meanwhile. */
 int podinit_loopback(struct podinit *p)
 {
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };

@@ -190,9 +190,9 @@ static int ignored_signals(uint64_t *ret)
 
 	if (fd < 0)
 		return -errno;
-	n = read_all(fd, text, sizeof(text) - 1);
+	n = read(fd, text, sizeof(text) - 1); /* procfs gives such a file in one piece */
 	if (n < 0)
-		return (int)n;
+		return -errno;
 	text[n] = '\0';
 	line = strstr(text, label);
 	if (!line)

@@ -480,7 +480,7 @@ programs() { find "$prefix" -type f -path '*carob*' -exec sha256sum {} + | sort;
 		case $1 in
 		fifo) mkfifo "$2/etc/passwd" ;;
 		device) mknod "$2/etc/passwd" c 1 5 ;;
-		sparse) truncate -s 64M "$2/etc/passwd" ;;
+		sparse) truncate -s 4M "$2/etc/passwd" ;;
 		loop) ln -s passwd "$2/etc/passwd" ;;
 		far) ln -s ../../../../../../proc/self/fd/0 "$2/etc/passwd" ;;
 		directory) mkdir "$2/etc/passwd" ;;
