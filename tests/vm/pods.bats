@@ -7,35 +7,38 @@ bats_require_minimum_version 1.5.0
 
 top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 
-files=(confine lifecycle crash pod stress enter images run readme)
+files=(confine crash lifecycle stress pod enter images run readme)
 
 # One file's tests in a machine of their own; output to FILE.tap, exit code to FILE.code. A machine
 # that never came up (125) is tried once more; a test's own failure is final.
 in_machine() {
 	local out=$BATS_FILE_TMPDIR/$1 code
 	for _ in 1 2; do
+		code=0
 		"$top/tests/vm/run" --mem 3072 --tmpdisk 6G --timeout 1500 \
 			--env "CAROB_TEST_PREFIX=${CAROB_TEST_PREFIX:-$top/build/inst}" -- \
 			sh -c "mkfs.ext4 -q /dev/vda && mkdir -p /run/state && mount /dev/vda /run/state && cd '$top' &&
-				TMPDIR=/run/state bats --tap tests/integration/$1.bats" >"$out.tap" 2>&1 3>&-
-		code=$?
+				TMPDIR=/run/state bats --tap tests/integration/$1.bats" >"$out.tap" 2>&1 3>&- || code=$?
 		[ $code = 125 ] || break
 	done
 	echo $code >"$out.code.part"
 	mv "$out.code.part" "$out.code"
 }
 
-# A machine has one processor; two of them keep two processors busy. The longest files come first.
+# A machine has one processor; two of them keep two processors busy. Each takes the next file that
+# nobody has; the longest come first.
 worker() {
-	local n
-	for ((n = $1; n < ${#files[@]}; n += 2)); do in_machine "${files[n]}"; done
+	local file
+	for file in "${files[@]}"; do
+		if mkdir "$BATS_FILE_TMPDIR/$file.taken" 2>/dev/null; then in_machine "$file"; fi
+	done
 }
 
 setup_file() {
 	"$top/tests/vm/run" --mem 3072 --tmpdisk 6G -- true # the snapshot that both use
-	worker 0 3>&- &
+	worker 3>&- &
 	echo $! >"$BATS_FILE_TMPDIR/workers"
-	worker 1 3>&- &
+	worker 3>&- &
 	echo $! >>"$BATS_FILE_TMPDIR/workers"
 }
 
