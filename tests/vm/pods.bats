@@ -7,7 +7,9 @@ bats_require_minimum_version 1.5.0
 
 top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 
-files=(confine crash lifecycle stress pod enter images run readme)
+# (crash.bats, which traces and kills at every call, takes a quarter of an hour there; debian.bats and
+# images.bats are about what is in images)
+files=(confine stress lifecycle pod enter run readme)
 
 # One file's tests in a machine of their own; output to FILE.tap, exit code to FILE.code. A machine
 # that never came up (125) is tried once more; a test's own failure is final.
@@ -47,10 +49,20 @@ teardown_file() {
 	while read -r pid; do kill "$pid" 2>/dev/null || true; done <"$BATS_FILE_TMPDIR/workers"
 }
 
+# Is one of the workers still there?
+work_goes_on() {
+	local pid
+	while read -r pid; do
+		kill -0 "$pid" 2>/dev/null && return 0
+	done <"$BATS_FILE_TMPDIR/workers"
+	return 1
+}
+
 # passed FILE: waits for its end; every test was run and has passed, skips are shown with their reason.
 passed() {
 	local out=$BATS_FILE_TMPDIR/$1
-	until [ -e "$out.code" ]; do sleep 1; done
+	while [ ! -e "$out.code" ] && work_goes_on; do sleep 1; done
+	[ -e "$out.code" ] # else both workers died before this file's turn
 	grep '# skip' "$out.tap" | sed "s/^/# $1: /" >&3 || true
 	if [ "$(cat "$out.code")" != 0 ]; then
 		grep -v '^ok ' "$out.tap" | tail -n 100
@@ -81,8 +93,6 @@ passed() {
 @test "pod" { passed pod; }
 @test "confine" { passed confine; }
 @test "enter" { passed enter; }
-@test "images" { passed images; }
 @test "lifecycle" { passed lifecycle; }
-@test "crash" { passed crash; }
 @test "stress" { passed stress; }
 @test "readme" { passed readme; }
