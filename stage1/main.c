@@ -193,7 +193,8 @@ static void finish(struct supervisor *s, bool failed)
 		write_status(s);
 	else
 		remove_pod_directory(s);
-	/* who waited may go on to remove the pod: it is free and its status written before they hear */
+	/* who waited may go on to remove the pod: before they hear, it is free and its
+	 * status written */
 	(void)flock(s->dir, LOCK_UN);
 	api_pod_ended(s);
 	api_stop(s);
