@@ -43,7 +43,7 @@ with_random_data() {
 # All that there is of ours: files, mounts, processes; and control groups that nobody lives in.
 snapshot() {
 	local dir
-	find "$CAROB_ROOT" "$CAROB_RUNROOT" -mindepth 1 -not -path '*/work/*' | sort
+	find "$CAROB_ROOT" "$CAROB_RUNROOT" -mindepth 1 -name work -print -prune -o -mindepth 1 -print | sort
 	grep -c . /proc/self/mountinfo
 	grep -laFs "$CAROB_ROOT" /proc/[0-9]*/cmdline | wc -l
 	grep -lFs "$CAROB_ROOT/" /proc/[0-9]*/mountinfo | wc -l
