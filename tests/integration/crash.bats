@@ -96,7 +96,7 @@ killed_at_each_call() {
 	$after
 	clean
 	# of calls in a long row not every one
-	sed -n 's/^\([a-z0-9_]*\)(.*/\1/p' "$calls.raw" | awk '{ n[$1]++ } n[$1] <= 12 || n[$1] % 97 == 0 { print $1, n[$1] }' >"$calls"
+	sed -n 's/^\([a-z0-9_]*\)(.*/\1/p' "$calls.raw" | awk -v row="$(times 12)" '{ n[$1]++ } n[$1] <= row || n[$1] % 97 == 0 { print $1, n[$1] }' >"$calls"
 	while read -r call n; do
 		$prepare
 		code=0
@@ -138,7 +138,7 @@ killed_at_each_call() {
 }
 
 @test "carob run is killed at any moment" {
-	for i in $(seq 60); do
+	for i in $(seq "$(times 60)"); do
 		carob run --name "victim-$i" --volume v,kind=empty --mount volume=v,target=/v $box /bin/sleep 1000 >/dev/null 2>&1 </dev/null 3>&- &
 		sleep "0.0$(printf '%02d' $((i % 16)))$((RANDOM % 10))"
 		kill -KILL $! 2>/dev/null || true # it was quicker
@@ -148,7 +148,7 @@ killed_at_each_call() {
 }
 
 @test "carob run --detach is killed at any moment" {
-	for i in $(seq 40); do
+	for i in $(seq "$(times 40)"); do
 		carob run --detach --name "victim-$i" $box /bin/sleep 1000 >/dev/null 2>&1 </dev/null 3>&- &
 		sleep "0.0$(printf '%02d' $((i % 16)))$((RANDOM % 10))"
 		kill -KILL $! 2>/dev/null || true # it was quicker
@@ -217,7 +217,7 @@ child_of() {
 }
 
 @test "a start that is told to end, at any moment, leaves nothing, without gc" {
-	for i in $(seq 40); do
+	for i in $(seq "$(times 40)"); do
 		carob run --rm --name victim $box /bin/sleep 1000 >/dev/null 2>&1 </dev/null 3>&- &
 		pid=$!
 		sleep "0.0$(printf '%02d' $((i % 25)))$((RANDOM % 10))"

@@ -9,6 +9,12 @@ top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 prefix=${CAROB_TEST_PREFIX:-$top/build/inst}
 export PATH=$prefix/bin:$PATH
 
+# times N: how often something is repeated; CAROB_TEST_SHARE percent of it on a slow machine.
+times() {
+	local n=$(($1 * ${CAROB_TEST_SHARE:-100} / 100))
+	echo $((n > 2 ? n : 2))
+}
+
 # What a pod could leave behind on this host, one thing a line.
 census() {
 	grep -c . /proc/self/mountinfo | sed 's/^/mounts /'
