@@ -36,7 +36,7 @@ static int resolve_one(const struct images *im, const char *reference, struct ru
 
 	if (r != 0)
 		return r;
-	r = images_resolve(im, reference, ret->id, &report, err);
+	r = images_resolve(im, NULL, reference, ret->id, &report, err);
 	progress_end(&bar);
 	if (r == 0)
 		r = images_render(im, ret->id, ret->volume, &ret->manifest, err);

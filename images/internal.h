@@ -74,9 +74,15 @@ int images_pack(const struct images *im, int manifest, int rootfs, int out,
 
 /* ---- reference.c ----------------------------------------------------------------------------- */
 
+struct reference_label {
+	char *name, *value;
+};
+
 struct reference {
 	char name[LIMIT_NAME_BYTES + 1];
 	struct buf labels; /* as store_find_name() wants them, the host's included */
+	struct reference_label *asked; /* those that were written, "version" first when it was */
+	size_t n_asked;
 };
 
 /* NAME[:VERSION][,LABEL=VALUE]... -EINVAL and err when it is none. */

@@ -26,7 +26,8 @@ static int resolve_name(const struct images *im, const char *text, char ret_id[S
 	return r;
 }
 
-int images_resolve(const struct images *im, const char *reference, char ret_id[STORE_ID_TEXT],
+int images_resolve(const struct images *im, _unused_ const struct images_policy *policy,
+		   const char *reference, char ret_id[STORE_ID_TEXT],
 		   const struct images_progress *progress, struct error *err)
 {
 	int r;
