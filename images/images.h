@@ -57,17 +57,23 @@ int images_resolve(const struct images *im, const struct images_policy *policy,
 		   const char *reference, char ret_id[STORE_ID_TEXT],
 		   const struct images_progress *progress, struct error *err) _must_check_;
 
-/* Fetches the references with all that they depend on, several at once; ret[i] is filled for each
- * that came (ids[i][0] is 0 for one that did not). each (may be NULL) is called as each ends. The
- * first failure is returned when all have ended. */
+/* Fetches the references with all that they depend on, several at once. */
 struct images_fetched {
 	const char *reference;
-	char id[STORE_ID_TEXT];
+	char id[STORE_ID_TEXT]; /* filled; "" for one that did not come */
 	bool was_there;
 };
+struct images_fetching {
+	struct images_fetched *list;
+	size_t n;
+	/* called as each ends, err NULL when it came; or NULL. A value below 0 ends it all. */
+	int (*each)(const struct images_fetched *f, const struct error *err, void *arg);
+	void *arg;
+};
+/* The first failure is returned when all have ended. */
 int images_fetch(const struct images *im, const struct images_policy *policy,
-		 struct images_fetched *list, size_t n, int (*each)(const struct images_fetched *f, const struct error *err, void *arg), void *arg,
-		 const struct images_progress *progress, struct error *err) _must_check_;
+		 const struct images_fetching *f, const struct images_progress *progress,
+		 struct error *err) _must_check_;
 
 /* Imports an archive or an image directory (manifest + rootfs/). STORE_EXISTS when it was there.
  * Nothing remains of what is refused. faults (may be NULL) gets everything wrong with it. */

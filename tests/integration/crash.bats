@@ -36,8 +36,8 @@ teardown() {
 with_random_data() {
 	local i
 	mkdir "$1/data"
-	for i in $(seq 40); do head -c 1M /dev/urandom >"$1/data/$i"; done
-	for i in $(seq 400); do echo "$i" >"$1/data/small-$i"; done
+	for i in $(seq "$(times 40)"); do head -c 1M /dev/urandom >"$1/data/$i"; done
+	for i in $(seq "$(times 400)"); do echo "$i" >"$1/data/small-$i"; done
 }
 
 # All that there is of ours: files, mounts, processes; and control groups that nobody lives in.
@@ -309,7 +309,7 @@ child_of() {
 on_disk() {
 	disk=$BATS_TEST_TMPDIR/disk
 	mkdir "$disk"
-	truncate -s 64M "$BATS_TEST_TMPDIR/image"
+	truncate -s $((16 + $(times 40)))M "$BATS_TEST_TMPDIR/image" # less than the large image takes
 	mkfs.ext4 -q -m 0 "$@" "$BATS_TEST_TMPDIR/image"
 	mount -o loop "$BATS_TEST_TMPDIR/image" "$disk"
 	export CAROB_ROOT=$disk/root
