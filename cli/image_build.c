@@ -37,7 +37,7 @@ static int build_run(const struct cli *cli, struct cli_args *args, struct error 
 	}
 	if (r != 0)
 		return r;
-	report = progress_begin(&bar);
+	report = progress_begin(&bar, PROGRESS_AUTO);
 	recipe = (struct images_recipe){ .rootfs = o.rootfs,
 					 .manifest = o.manifest,
 					 .out = args->argv[0],

@@ -16,7 +16,7 @@ static int import_one(const struct images *im, const char *path, bool quiet, str
 {
 	_appc_faults_ struct appc_faults faults = APPC_FAULTS_INIT;
 	struct progress bar;
-	const struct images_progress report = progress_begin(&bar);
+	const struct images_progress report = progress_begin(&bar, PROGRESS_AUTO);
 	char id[STORE_ID_TEXT];
 	int r = interrupt_check(err);
 

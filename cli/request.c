@@ -24,6 +24,7 @@ const struct cli_option pod_request_options[] = {
 	  POD(grace), .max = GRACE_MAX },
 	{ "ignore-isolator", 0, "NAME", "start although this host cannot enforce the isolator",
 	  CLI_LIST, POD(ignored_isolators) },
+	NETWORK_OPTIONS(POD(network)),
 	{ "rm", 0, NULL, "remove the pod when it has ended", CLI_FLAG, POD(remove) },
 	{ "uuid-file", 0, "FILE", "write the pod's UUID into FILE", CLI_STRING, POD(uuid_file),
 	  .complete = CLI_COMPLETE_FILE },

@@ -11,6 +11,7 @@
  */
 #include "appc/appc.h"
 #include "cli/cli.h"
+#include "cli/network.h"
 
 /* How the app's standard input is meant, before the terminal is asked. */
 struct input_options {
@@ -35,6 +36,7 @@ struct pod_request {
 	const char *name, *hostname, *manifest, *mosaic, *uuid_file;
 	struct cli_list volumes, ignored_isolators;
 	struct cli_number grace;
+	struct network_options network;
 	bool remove, dry_run;
 };
 

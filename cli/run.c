@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 #include "cli/launch.h"
+#include "cli/network.h"
 #include "cli/progress.h"
 #include "cli/request.h"
 #include "cli/verbs.h"
@@ -27,27 +28,45 @@ static void run_images_deinit(struct run_images *i)
 	free(i->list);
 }
 
-static int resolve_one(const struct images *im, const char *reference, struct run_image *ret,
-		       struct error *err)
+/* The image is there, and something that it depends on is not. */
+static int fetch_rest(const struct images *im, const struct images_policy *policy,
+		      const char *reference, const struct images_progress *report,
+		      struct error *err)
+{
+	struct images_fetched image = { .reference = reference };
+	const struct images_fetching f = { .list = &image, .n = 1 };
+
+	*err = (struct error){ 0 };
+	return images_fetch(im, policy, &f, report, err);
+}
+
+static int resolve_one(const struct images *im, const struct images_policy *policy,
+		       const char *reference, struct run_image *ret, struct error *err)
 {
 	struct progress bar;
-	const struct images_progress report = progress_begin(&bar);
+	const struct images_progress report = progress_begin(&bar, PROGRESS_AUTO);
 	int r = interrupt_check(err);
 
 	if (r != 0)
 		return r;
-	r = images_resolve(im, reference, ret->id, &report, err);
-	progress_end(&bar);
+	r = images_resolve(im, policy, reference, ret->id, &report, err);
 	if (r == 0)
 		r = images_render(im, ret->id, ret->volume, &ret->manifest, err);
+	if (r == -ENOENT && ret->id[0] && policy->pull != IMAGES_PULL_NEVER) {
+		r = fetch_rest(im, policy, ret->id, &report, err);
+		if (r == 0)
+			r = images_render(im, ret->id, ret->volume, &ret->manifest, err);
+	}
+	progress_end(&bar);
 	if (r > 0 && !err->code)
 		error_set(err, -ENOENT, "there is no image %s.", reference);
 	return r == STORE_AMBIGUOUS ? CLI_AMBIGUOUS : r > 0 ? CLI_MISSING : r;
 }
 
 /* base: the given manifest, whose apps say their images by ID. */
-static int resolve(const struct images *im, const struct run_request *request,
-		   const struct appc_pod *base, struct run_images *ret, struct error *err)
+static int resolve(const struct images *im, const struct images_policy *policy,
+		   const struct run_request *request, const struct appc_pod *base,
+		   struct run_images *ret, struct error *err)
 {
 	size_t n = base ? base->n_apps : request->n_apps;
 	int r = 0;
@@ -56,7 +75,7 @@ static int resolve(const struct images *im, const struct run_request *request,
 	if (!ret->list)
 		return error_set(err, -ENOMEM, "images");
 	for (; r == 0 && ret->n < n; ret->n++)
-		r = resolve_one(im,
+		r = resolve_one(im, policy,
 				base ? base->apps[ret->n].image_id : request->apps[ret->n].image,
 				&ret->list[ret->n], err);
 	return r;
@@ -122,8 +141,9 @@ static void print_warnings(const struct appc_faults *warnings)
 }
 
 /* Request to reified pod. */
-static int make_pod(const struct images *im, struct run_request *request, struct run_images *images,
-		    struct appc_pod **ret, struct error *err)
+static int make_pod(const struct images *im, const struct images_policy *policy,
+		    struct run_request *request, struct run_images *images, struct appc_pod **ret,
+		    struct error *err)
 {
 	_appc_faults_ struct appc_faults warnings = APPC_FAULTS_INIT;
 	_cleanup_(made_deinit) struct cli_list made = { 0 };
@@ -133,7 +153,7 @@ static int make_pod(const struct images *im, struct run_request *request, struct
 	if (r == 0 && request->pod.manifest)
 		r = read_manifest(request->pod.manifest, &base, err);
 	if (r == 0)
-		r = resolve(im, request, base, images, err);
+		r = resolve(im, policy, request, base, images, err);
 	if (r == 0)
 		r = reify(request, take_ptr(&base), images->list, ret, &warnings, err);
 	if (r == 0)
@@ -156,15 +176,17 @@ static int run_request(const struct cli *cli, struct run_request *request, bool 
 	_images_ struct images im = { 0 };
 	_cleanup_(run_images_deinit) struct run_images images = { 0 };
 	_cleanup_(launch_deinit) struct launch l = LAUNCH_INIT(cli);
+	_network_policy_ struct images_policy policy = { 0 };
 	struct launch_plan plan = { request, NULL, prepared };
 	_appc_pod_ struct appc_pod *pod = NULL;
-	int r = interrupt_begin();
+	int r = network_policy(cli, &request->pod.network, &policy, err);
 
-	if (r < 0)
-		return error_set(err, r, "cannot catch signals");
-	r = cli_images_open(cli, &im, err);
+	if (r == 0 && interrupt_begin() < 0)
+		r = error_set(err, -errno, "cannot catch signals");
 	if (r == 0)
-		r = make_pod(&im, request, &images, &pod, err);
+		r = cli_images_open(cli, &im, err);
+	if (r == 0)
+		r = make_pod(&im, &policy, request, &images, &pod, err);
 	if (r != 0)
 		return r;
 	if (request->pod.dry_run)

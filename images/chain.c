@@ -11,6 +11,8 @@ struct walk {
 	const struct images *im;
 	struct chain chain;
 	const char *os, *arch; /* what the image itself is for */
+	int (*missing)(const struct chain_missing *m, void *arg); /* NULL: it is an error */
+	void *arg;
 	struct error *err;
 	/* the images from the root of the walk down to the present one */
 	struct {
@@ -148,15 +150,19 @@ static int visit(struct walk *w, const char *id, const struct appc_dependency *a
 
 static int visit_dependency(struct walk *w, const struct appc_dependency *d)
 {
+	const char *dependent = w->above[w->depth - 1].name;
+	const struct chain_missing missing = { d, dependent, w->os, w->arch };
 	char id[STORE_ID_TEXT];
 	int r = find_image(w, d, id);
 
-	if (r == STORE_MISSING)
-		return error_set(w->err, -ENOENT,
-				 "%s needs %s%s%s, which is not in the store; import it first.",
-				 w->above[w->depth - 1].name, d->image_name, d->image_id ? " " : "",
-				 d->image_id ? d->image_id : "");
-	return r == 0 ? visit(w, id, d) : r;
+	if (r != STORE_MISSING)
+		return r == 0 ? visit(w, id, d) : r;
+	if (w->missing)
+		return w->missing(&missing, w->arg);
+	return error_set(w->err, -ENOENT,
+			 "%s needs %s%s%s, which is not in the store; fetch or import it first.",
+			 dependent, d->image_name, d->image_id ? " " : "",
+			 d->image_id ? d->image_id : "");
 }
 
 static int visit(struct walk *w, const char *id, const struct appc_dependency *as)
@@ -195,15 +201,14 @@ static int visit(struct walk *w, const char *id, const struct appc_dependency *a
 	return append(w, id, image, first);
 }
 
-int chain_resolve(struct chain *ret, const struct images *im, const char *id, struct error *err)
+static int walk(struct chain *ret, const struct walk *how, const char *id)
 {
-	_free_ struct walk *w = calloc(1, sizeof(*w));
+	_free_ struct walk *w = malloc(sizeof(*w));
 	int r;
 
 	if (!w)
-		return error_set(err, -ENOMEM, "out of memory");
-	w->im = im;
-	w->err = err;
+		return error_set(how->err, -ENOMEM, "out of memory");
+	*w = *how;
 	r = visit(w, id, NULL);
 	if (r < 0) {
 		chain_deinit(&w->chain);
@@ -211,6 +216,23 @@ int chain_resolve(struct chain *ret, const struct images *im, const char *id, st
 	}
 	*ret = w->chain;
 	return 0;
+}
+
+int chain_resolve(struct chain *ret, const struct images *im, const char *id, struct error *err)
+{
+	const struct walk how = { .im = im, .err = err };
+
+	return walk(ret, &how, id);
+}
+
+int chain_each_missing(const struct images *im, const char *id,
+		       int (*fn)(const struct chain_missing *m, void *arg), void *arg,
+		       struct error *err)
+{
+	const struct walk how = { .im = im, .missing = fn, .arg = arg, .err = err };
+	_chain_ struct chain chain = { 0 };
+
+	return walk(&chain, &how, id);
 }
 
 void chain_volume_name(char *dst, const struct chain *c)

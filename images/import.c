@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "images/internal.h"
+#include "images/origin.h"
 
 /* What is being imported. */
 struct import {
@@ -227,6 +228,58 @@ int images_import(const struct images *im, const char *path, char ret_id[STORE_I
 	if (r < 0)
 		return error_context(err, r, "import", path);
 	memcpy(ret_id, i.unpacked.id, STORE_ID_TEXT);
+	return r;
+}
+
+/* ---- from the network ------------------------------------------------------------------------ */
+
+static int stage_arrival(struct import *i, const struct arrival *a, struct error *err)
+{
+	int r = store_stage(i->im->store, &i->staged, err);
+
+	if (r == 0)
+		r = store_partial_link(a->partial, &i->staged, "aci", err);
+	if (r < 0)
+		return r;
+	i->archive = openat(i->staged.fd, "aci", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return i->archive < 0 ? error_set(err, -errno, "cannot read what came") : 0;
+}
+
+/* What tells later where it came from and why it was taken. */
+static int keep_papers(struct import *i, const struct arrival *a, struct error *err)
+{
+	int r = 0;
+
+	if (a->signature)
+		r = file_write(i->staged.fd, "aci.asc", a->signature, a->signature_len, 0644,
+			       FILE_SYNC);
+	if (r < 0)
+		return error_set(err, r, "cannot write to the store");
+	return origin_write(i->staged.fd, a->origin, err);
+}
+
+int images_import_arrival(const struct images *im, const struct arrival *a,
+			  char ret_id[STORE_ID_TEXT], const struct images_progress *progress,
+			  struct error *err)
+{
+	_appc_faults_ struct appc_faults faults = APPC_FAULTS_INIT;
+	_import_ struct import i;
+	int r;
+
+	import_init(&i, im, &faults);
+	r = stage_arrival(&i, a, err);
+	if (r == 0)
+		r = unpack(&i, progress, err);
+	if (r == 0)
+		r = read_manifest(&i, err);
+	if (r == 0 && a->check)
+		r = a->check(i.image, i.unpacked.id, a->arg, err);
+	if (r == 0)
+		r = keep_papers(&i, a, err);
+	if (r == 0)
+		r = publish(&i, a->source, err);
+	if (r >= 0)
+		memcpy(ret_id, i.unpacked.id, STORE_ID_TEXT);
 	return r;
 }
 

@@ -74,9 +74,15 @@ int images_pack(const struct images *im, int manifest, int rootfs, int out,
 
 /* ---- reference.c ----------------------------------------------------------------------------- */
 
+struct reference_label {
+	char *name, *value;
+};
+
 struct reference {
 	char name[LIMIT_NAME_BYTES + 1];
 	struct buf labels; /* as store_find_name() wants them, the host's included */
+	struct reference_label *asked; /* those that were written, "version" first when it was */
+	size_t n_asked;
 };
 
 /* NAME[:VERSION][,LABEL=VALUE]... -EINVAL and err when it is none. */
@@ -101,6 +107,19 @@ struct chain {
 int chain_resolve(struct chain *ret, const struct images *im, const char *id, struct error *err)
 	_must_check_;
 void chain_deinit(struct chain *c);
+
+/* A dependency that the store does not have. */
+struct chain_missing {
+	const struct appc_dependency *dependency;
+	const char *dependent; /* the name of the image that needs it */
+	const char *os, *arch; /* of the image at the top, for labels that the dependency leaves open */
+};
+
+/* Calls fn for each, at any depth; one may come more than once. A value of fn below 0 ends the walk
+ * and is returned. */
+int chain_each_missing(const struct images *im, const char *id,
+		       int (*fn)(const struct chain_missing *m, void *arg), void *arg,
+		       struct error *err) _must_check_;
 #define _chain_ _cleanup_(chain_deinit)
 
 /* Is one volume, that of the image, all there is to it? */
@@ -126,6 +145,24 @@ struct lay {
 int lay_tree(const struct lay *l, struct error *err) _must_check_;
 
 /* ---- import.c -------------------------------------------------------------------------------- */
+
+/* An archive that came from elsewhere, checked as far as it can be while it is closed. */
+struct origin;
+struct arrival {
+	const struct store_partial *partial; /* its data: becomes the store's "aci" */
+	const void *signature;               /* kept as "aci.asc"; NULL: none */
+	size_t signature_len;
+	const struct origin *origin;
+	const char *source; /* for struct store_info */
+	/* Is it what was asked for? Called once the manifest has been read, before anybody sees the
+	 * image. */
+	int (*check)(const struct appc_image *image, const char *id, void *arg, struct error *err);
+	void *arg;
+};
+/* Like images_import(). */
+int images_import_arrival(const struct images *im, const struct arrival *a,
+			  char ret_id[STORE_ID_TEXT], const struct images_progress *progress,
+			  struct error *err) _must_check_;
 
 /* Makes the volume of an image that is in the store once more from its archive, when it is
  * missing. */

@@ -5,6 +5,17 @@
  *	carob-unpack --decompress	stdin: the archive, stdout: the plain tar stream
  *	carob-unpack --extract		stdin: the tar stream, descriptor 3: the directory to fill
  *	carob-unpack --check		stdin: the tar stream; nothing is written anywhere
+ *	carob-unpack --layer		stdin: the tar stream of one layer of an OCI image, descriptor 3:
+ *					the tree of the layers below, which it changes
+ *	carob-unpack --files		stdin: a tar stream of regular files (a docker-archive or
+ *					oci-archive), descriptor 3: the directory that gets them
+ *
+ * --layer: no manifest, no rootfs/; what is there is replaced (a directory by a directory only in its
+ * attributes), ".wh.NAME" removes NAME of the layers below, ".wh..wh..opq" all that they have in its
+ * directory (OCI image specification, layer.md; whiteouts go first, wherever they are in the
+ * archive); "./" is the tree's root. Any number of layers one after the other.
+ * --files: regular files, directories and (for docker-archive) symbolic links that stay inside;
+ * everything else is a fault.
  *
  * Before the first byte is read the program has shut itself in (confine.c): no descriptor but
  * these, no network, no file tree but the directory, no capability but those that owners, modes

@@ -5,7 +5,13 @@
  *	STORE/images/ID/manifest     the image manifest, byte for byte
  *	STORE/images/ID/info	     JSON: size, blob size, where it came from, when
  *	STORE/images/ID/aci	     the archive as it came (compressed)
+ *	STORE/images/ID/origin	     JSON: where it came from and under which key (docs/formats.md)
+ *	STORE/images/ID/aci.asc	     its signature
+ *	STORE/images/ID/pinned	     there: the image stays
+ *	STORE/images/ID/blob.ALG-HEX a layer of an OCI image in place of aci; one file with several
+ *				     names when several images have it
  *	STORE/images/ID/...	     small files beside them that the importer staged
+ *	STORE/partial/KEY/	     a download that is not complete: data, state
  *	STORE/names/ESCAPED	     one small file a name: "ID TIME LABEL=VALUE,..." a line
  *	STORE/staging/		     images being made
  *	STORE/lock		     flock: shared to read or add, exclusive to remove
@@ -98,6 +104,54 @@ int store_open_archive(struct store *s, const char *id, struct error *err) _must
 enum { STORE_FILE_BYTES = 32 << 20 };
 int store_read(struct store *s, const char *id, const char *name, char **ret, size_t *ret_len,
 	       struct error *err) _must_check_;
+
+/* ---- downloads ------------------------------------------------------------------------------- */
+
+/* A download that outlives its process. Who holds it is the only one; the others wait, and then
+ * find what the first has made of it. */
+struct store_partial {
+	char key[65]; /* SHA-256 of the name, hexadecimal */
+	int dir;      /* STORE/partial/KEY, locked; -1: nothing */
+	int data;     /* the file "data" in it, for reading and writing */
+};
+#define STORE_PARTIAL_NONE             \
+	{                              \
+		.dir = -1, .data = -1, \
+	}
+/* Opens or makes it, waits for whoever holds it. name is anything that tells it from others: a
+ * URL. */
+int store_partial_open(struct store *s, const char *name, struct store_partial *ret,
+		       struct error *err) _must_check_;
+/* The small file beside the data, replaced as a whole and synced (data first). *ret NULL: none. */
+int store_partial_read(const struct store_partial *p, char **ret, size_t *ret_len,
+		       struct error *err) _must_check_;
+int store_partial_write(const struct store_partial *p, const char *state, size_t len,
+			struct error *err) _must_check_;
+/* Gives data a name in the staging directory too (a hard link). */
+int store_partial_link(const struct store_partial *p, const struct store_staged *staged,
+		       const char *name, struct error *err) _must_check_;
+void store_partial_remove(struct store *s, struct store_partial *p); /* it is of no more use */
+void store_partial_close(struct store_partial *p);                   /* it stays for next time */
+#define _store_partial_ _cleanup_(store_partial_close)
+
+/* Removes downloads that nobody holds and nobody went on with for so long. Works on a full disk. */
+int store_partial_collect(struct store *s, int64_t older_than_ns, unsigned *ret_n,
+			  struct error *err) _must_check_;
+
+/* ---- keeping --------------------------------------------------------------------------------- */
+
+/* A pinned image is not removed by gc, nor by `rm` without force. STORE_MISSING. */
+int store_pin(struct store *s, const char *id, bool pinned, struct error *err) _must_check_;
+bool store_is_pinned(struct store *s, const char *id);
+
+/* Makes a hard link "name" in the staging directory to the file of that name of any image that has
+ * it. STORE_MISSING when none does. */
+int store_link_blob(struct store *s, const char *name, const struct store_staged *staged,
+		    struct error *err) _must_check_;
+
+/* An open file of the image's directory (O_RDONLY), or -ENOENT. */
+int store_open_file(struct store *s, const char *id, const char *name, struct error *err)
+	_must_check_;
 
 /* Calls fn for every image, newest first. One whose info cannot be read comes last, with an ID
  * and empty strings, so that it can be seen and removed. A value of fn other than 0 ends the

@@ -234,7 +234,7 @@ static int resolve(struct bench *b)
 {
 	_chain_ struct chain chain = { 0 };
 	char id[STORE_ID_TEXT];
-	int r = images_resolve(&b->im, "app", id, NULL, &b->err);
+	int r = images_resolve(&b->im, NULL, "app", id, NULL, &b->err);
 
 	if (r == 0)
 		r = chain_resolve(&chain, &b->im, id, &b->err);

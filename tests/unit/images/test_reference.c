@@ -84,7 +84,7 @@ static void expect(struct bench *b, const char *reference, char digit)
 {
 	char id[STORE_ID_TEXT], wanted[STORE_ID_TEXT];
 
-	assert_ok(b, images_resolve(&b->im, reference, id, NULL, &b->err));
+	assert_ok(b, images_resolve(&b->im, NULL, reference, id, NULL, &b->err));
 	id_of(wanted, digit);
 	assert_string_equal(id, wanted);
 }
@@ -93,7 +93,7 @@ static void refuse(struct bench *b, const char *reference, int code)
 {
 	char id[STORE_ID_TEXT];
 
-	assert_int_equal(images_resolve(&b->im, reference, id, NULL, &b->err), code);
+	assert_int_equal(images_resolve(&b->im, NULL, reference, id, NULL, &b->err), code);
 }
 
 static void test_resolve(void **state)

@@ -1,0 +1,68 @@
+#pragma once
+/*
+ * OCI images into the store.
+ *
+ *	oci_source.c    docker://, oci:, docker-archive:, oci-archive: -> documents and blobs
+ *	oci_registry.c  the distribution protocol: tokens, manifests, blobs
+ *	oci_layout.c    a directory with oci-layout and index.json; archives are unpacked into one
+ *	oci_layers.c    blobs -> tree
+ *	oci_adopt.c     documents + blobs + tree -> an image in the store
+ *
+ * In the store such an image has "oci-manifest" and "oci-config", byte for byte, and one
+ * "blob.sha256-HEX" a layer in place of "aci". Its ID is the SHA-512 of the text
+ *
+ *	carob oci 1\n MANIFEST-JSON(appc) \n DIFF-ID\n DIFF-ID\n ...
+ *
+ * (without the blanks): what the app sees and is told, however the layers were compressed.
+ */
+#include "images/internal.h"
+#include "images/net.h"
+#include "oci/oci.h"
+
+/* An image on its way from its source, with every document checked against its digest. */
+struct oci_image {
+	char name[LIMIT_NAME_BYTES + 1]; /* for the store */
+	char version[129];               /* the tag; "" */
+	char source[512];                /* as a person would write it, with the tag */
+	char digest[OCI_DIGEST_TEXT];    /* of the manifest */
+	char *manifest_text, *config_text;
+	size_t manifest_len, config_len;
+	struct oci_manifest manifest;
+	struct oci_config config;
+	bool over_http;
+};
+void oci_image_deinit(struct oci_image *i);
+#define _oci_image_ _cleanup_(oci_image_deinit)
+
+/* oci_source.c. Is the reference one of these ("docker://", "oci:", ...)? */
+bool oci_is_reference(const char *reference);
+
+/* The name and version that the store would know it by, asking nobody: for a look-up. *ret_version
+ * "" when it goes by digest or is not known without looking. */
+int oci_store_name(const char *reference, char ret_name[LIMIT_NAME_BYTES + 1], char ret_version[129],
+		   struct error *err) _must_check_;
+
+/* Finds manifest and configuration (tag -> digest once, all else by digest), then brings every layer
+ * into the staging directory as "blob.ALG-HEX": from an image that has it, or from the source,
+ * several at once, resumed, checked against digest and size while it comes. n may have policy NULL
+ * for what is not on the network. */
+int oci_obtain(const struct net *n, const char *reference, struct store_staged *staged,
+	       struct oci_image *ret, const struct images_progress *progress, struct error *err)
+	_must_check_;
+
+/* oci_layers.c. Builds the tree (an empty directory) from the staged or stored blobs in dir: each
+ * layer decompressed, checked against its diff ID and laid over those before it, decompression and
+ * writing at the same time, several layers decompressed ahead. faults as in images_unpack(). *ret_size:
+ * bytes of all regular files. */
+int oci_lay_layers(const struct images *im, int dir, const struct oci_image *image, int tree,
+		   struct appc_faults *faults, uint64_t *ret_size,
+		   const struct images_progress *progress, struct error *err) _must_check_;
+
+/* oci_adopt.c. All of it: obtain, lay, adopt. STORE_EXISTS when it was there. */
+int oci_fetch(const struct net *n, const char *reference, char ret_id[STORE_ID_TEXT],
+	      const struct images_progress *progress, struct error *err) _must_check_;
+
+/* Makes a missing volume once more: what images_restore() does for an OCI image. */
+bool oci_is_image(const struct images *im, const char *id);
+int oci_restore(const struct images *im, const char *id, struct mosaic_staged *staged, int tree,
+		struct error *err) _must_check_;

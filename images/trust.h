@@ -1,0 +1,74 @@
+#pragma once
+/*
+ * Trust: which OpenPGP keys may sign images of which names, and whether a signature is by one.
+ *
+ *	TRUST/prefix.d/ESCAPED-PREFIX/FINGERPRINT	a public key, binary, that may sign images
+ *							whose name has the prefix (by components)
+ *	TRUST/root.d/FINGERPRINT			... of any name
+ *
+ * One file a key and rule, made whole by rename, so that tools of configuration can carry them.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/base.h"
+
+enum { TRUST_FINGERPRINT_TEXT = 65 };
+
+struct trust_key {
+	char fingerprint[TRUST_FINGERPRINT_TEXT]; /* upper case hexadecimal: 40 (v4) */
+	char *prefix;                             /* "example.com/app"; "": any name */
+	char *user;                               /* the first user ID, escaped; "" */
+	char *path;
+	int64_t added_ns;
+};
+
+struct trust_keys {
+	struct trust_key *list;
+	size_t n;
+};
+void trust_keys_deinit(struct trust_keys *k);
+#define _trust_keys_ _cleanup_(trust_keys_deinit)
+
+/* What is in a file of keys, armoured or not: through gpg, shut in, with an empty home of its own.
+ * -EBADMSG when there is no public key in it. prefix and path of the result are empty. */
+int trust_read_keys(const void *data, size_t len, struct trust_keys *ret, struct error *err)
+	_must_check_;
+
+/* Trusts all keys of data for the prefix ("": any name). Never replaces silently: the same key for
+ * the same prefix again is 0. Synced when it returns. */
+int trust_add(const char *dir, const char *prefix, const void *data, size_t len,
+	      struct trust_keys *ret, struct error *err) _must_check_;
+
+int trust_list(const char *dir, struct trust_keys *ret, struct error *err) _must_check_;
+
+/* By fingerprint or its end (16 digits and more); prefix NULL: every rule. *ret_n: rules removed. */
+int trust_remove(const char *dir, const char *fingerprint, const char *prefix, unsigned *ret_n,
+		 struct error *err) _must_check_;
+
+/* Under which key and rule a signature was found good. */
+struct trust_verdict {
+	char fingerprint[TRUST_FINGERPRINT_TEXT]; /* of the primary key */
+	char *prefix;                             /* the rule */
+	char *user;
+	int64_t made_ns; /* the signature */
+};
+void trust_verdict_deinit(struct trust_verdict *v);
+
+/*
+ * Is the armoured detached signature one over all of the open file archive (read from its
+ * beginning; its position does not matter) by a key that may sign `name`? gpgv decides about the
+ * signature, we about the rule. Expired, revoked and weak (MD5, SHA-1) ones are none.
+ *
+ * -EKEYREJECTED: bad, or by a key not trusted for the name; -ENOKEY: no key is trusted for the
+ * name at all. The error says what was expected (the keys of the name) and what came (the key, and
+ * for which names it is trusted). Works without any right that it does not need: gpgv runs as
+ * another user with the file's and keys' contents as descriptors.
+ */
+int trust_verify(const char *dir, const char *name, int archive, const void *signature,
+		 size_t signature_len, struct trust_verdict *ret, struct error *err) _must_check_;
+
+/* Makes archive's detached, armoured signature with gpg of the caller's own keyring (key: what
+ * --local-user takes, NULL: the default), in one atomically made file. */
+int trust_sign(const char *archive, const char *out, const char *key, bool overwrite,
+	       struct error *err) _must_check_;
