@@ -36,8 +36,8 @@ struct yaml_places;
 
 /* Parses text: UTF-8, at most max bytes and LIMIT_JSON_DEPTH levels. What is wrong is one fault of
  * the reader, with line and column. Nothing but blanks and comments is null. 0 or what
- * json_status() says; the caller decrefs *ret (_json_) and frees *ret_places; ret_places may be NULL
- * when nobody is to ask. */
+ * json_status() says; the caller decrefs *ret (_json_) and frees *ret_places. ret_places may be
+ * NULL when nobody is to ask. */
 int yaml_read_text(struct json_reader *r, const char *text, size_t len, size_t max,
 		   struct json_t **ret, struct yaml_places **ret_places) _must_check_;
 
