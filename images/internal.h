@@ -74,13 +74,25 @@ int images_pack(const struct images *im, int manifest, int rootfs, int out,
 
 /* ---- reference.c ----------------------------------------------------------------------------- */
 
+/* What a person means by a text, from its form. Only for a path is there a look at the disk. */
+enum reference_kind {
+	REFERENCE_PATH, /* begins with "/" or ".", ends in ".aci", or has a "/" and is there */
+	REFERENCE_ID,   /* 12 to 128 hexadecimal digits, "sha512-" before them or not. A name may
+			 * look like that too: one without "sha512-" that is no ID of the store is
+			 * to be taken for a name */
+	REFERENCE_NAME, /* anything else; whether it is one, reference_parse() says */
+	REFERENCE_URL,  /* https:// and http:// */
+	REFERENCE_OCI,  /* docker://, oci:, oci-archive:, docker-archive: */
+};
+enum reference_kind reference_kind(const char *text);
+
 struct reference_label {
 	char *name, *value;
 };
 
 struct reference {
 	char name[LIMIT_NAME_BYTES + 1];
-	struct buf labels; /* as store_find_name() wants them, the host's included */
+	struct buf labels;             /* as store_find_name() wants them, the host's included */
 	struct reference_label *asked; /* those that were written, "version" first when it was */
 	size_t n_asked;
 };
