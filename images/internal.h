@@ -72,6 +72,24 @@ int images_unpack(const struct images *im, int archive, int tree, struct unpacke
 int images_pack(const struct images *im, int manifest, int rootfs, int out,
 		struct appc_faults *faults, struct error *err) _must_check_;
 
+/* ---- meta.c: a page of HTML through carob-meta ----------------------------------------------- */
+
+struct meta_pair {
+	const char *name, *content; /* "ac-discovery", "example.com https://..." */
+};
+
+struct meta_pairs {
+	struct meta_pair *list; /* in the order of the page */
+	size_t n;
+	struct buf text; /* their bytes */
+};
+void meta_pairs_deinit(struct meta_pairs *p);
+#define _meta_pairs_ _cleanup_(meta_pairs_deinit)
+
+/* -E2BIG when the page goes past a limit. */
+int meta_read(const struct images *im, const char *page, size_t len, struct meta_pairs *ret,
+	      struct error *err) _must_check_;
+
 /* ---- reference.c ----------------------------------------------------------------------------- */
 
 /* What a person means by a text, from its form. Only for a path is there a look at the disk. */

@@ -55,9 +55,7 @@ static void *allocate(void *arg, size_t size)
 	return at;
 }
 
-static void deallocate(_unused_ void *arg, _unused_ void *at)
-{
-}
+static void deallocate(_unused_ void *arg, _unused_ void *at) {}
 
 static void arena_deinit(struct arena *a)
 {
