@@ -3,10 +3,15 @@
  * Discovery: from an image's name to where it and its keys are (appc, spec/discovery.md; §12 of
  * the specification's "meta discovery").
  */
-#include "images/net.h"
-#include "images/internal.h"
+#include <stdbool.h>
+#include <stddef.h>
 
-/* Every URL that was asked on the way, in order. */
+#include "base/base.h"
+
+struct net;
+struct reference;
+
+/* Every URL that was asked on the way, in order; behind a page, what of it could not be used. */
 struct discover_attempt {
 	char *url;
 	char *outcome; /* "200, 2 endpoints", "404", "certificate has expired" */
@@ -24,6 +29,7 @@ struct discovery {
 	char **keys; /* URLs */
 	size_t n_keys;
 	char *endpoints_page, *keys_page; /* where they were found; NULL */
+	bool over_http;                   /* one of these pages came without TLS */
 };
 void discovery_deinit(struct discovery *d);
 #define _discovery_ _cleanup_(discovery_deinit)
@@ -31,11 +37,11 @@ void discovery_deinit(struct discovery *d);
 enum { DISCOVER_ENDPOINTS = 1, DISCOVER_KEYS = 2 };
 
 /* Walks up from the name; endpoints and keys apart, each to its first hit, each page asked once.
- * ref->wanted: the labels that fill templates; version is "latest" when not asked for, os and arch
- * are the host's. 0 also when nothing was found (the attempts say why); negative when it could
- * not be looked for. */
-int discover(const struct net *n, const struct reference *ref, unsigned what,
-	     struct discovery *ret, struct error *err) _must_check_;
+ * ref->asked fills the templates; version is "latest", os and arch are the host's when not asked
+ * for. 0 also when nothing was found (the attempts say why); negative when it could not be looked
+ * for. */
+int discover(const struct net *n, const struct reference *ref, unsigned what, struct discovery *ret,
+	     struct error *err) _must_check_;
 
 /* "tried https://a?ac-discovery=1: 404; ...": for errors. The caller frees. */
 char *discovery_attempts_text(const struct discovery *d);

@@ -12,6 +12,7 @@
  */
 #include "appc/appc.h"
 #include "base/base.h"
+#include "images/discover.h"
 #include "mosaic/mosaic.h"
 #include "store/store.h"
 
@@ -74,6 +75,13 @@ struct images_fetching {
 int images_fetch(const struct images *im, const struct images_policy *policy,
 		 const struct images_fetching *f, const struct images_progress *progress,
 		 struct error *err) _must_check_;
+
+/* Where the image NAME[:VERSION][,LABEL=VALUE]... and the keys of its name could be had (what:
+ * DISCOVER_ENDPOINTS, DISCOVER_KEYS, or both). Asks for pages and nothing else. 0 also when there
+ * is nothing. */
+int images_discover(const struct images *im, const struct images_policy *policy,
+		    const char *reference, unsigned what, struct discovery *ret, struct error *err)
+	_must_check_;
 
 /* Imports an archive or an image directory (manifest + rootfs/). STORE_EXISTS when it was there.
  * Nothing remains of what is refused. faults (may be NULL) gets everything wrong with it. */

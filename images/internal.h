@@ -72,7 +72,37 @@ int images_unpack(const struct images *im, int archive, int tree, struct unpacke
 int images_pack(const struct images *im, int manifest, int rootfs, int out,
 		struct appc_faults *faults, struct error *err) _must_check_;
 
+/* ---- meta.c: a page of HTML through carob-meta ----------------------------------------------- */
+
+struct meta_pair {
+	const char *name, *content; /* "ac-discovery", "example.com https://..." */
+};
+
+struct meta_pairs {
+	struct meta_pair *list; /* in the order of the page */
+	size_t n;
+	struct buf text; /* their bytes */
+};
+void meta_pairs_deinit(struct meta_pairs *p);
+#define _meta_pairs_ _cleanup_(meta_pairs_deinit)
+
+/* -E2BIG when the page goes past a limit. */
+int meta_read(const struct images *im, const char *page, size_t len, struct meta_pairs *ret,
+	      struct error *err) _must_check_;
+
 /* ---- reference.c ----------------------------------------------------------------------------- */
+
+/* What a person means by a text, from its form. Only for a path is there a look at the disk. */
+enum reference_kind {
+	REFERENCE_PATH, /* begins with "/" or ".", ends in ".aci", or has a "/" and is there */
+	REFERENCE_ID,   /* 12 to 128 hexadecimal digits, "sha512-" before them or not. A name may
+			 * look like that too: one without "sha512-" that is no ID of the store is
+			 * to be taken for a name */
+	REFERENCE_NAME, /* anything else; whether it is one, reference_parse() says */
+	REFERENCE_URL,  /* https:// and http:// */
+	REFERENCE_OCI,  /* docker://, oci:, oci-archive:, docker-archive: */
+};
+enum reference_kind reference_kind(const char *text);
 
 struct reference_label {
 	char *name, *value;
@@ -80,7 +110,7 @@ struct reference_label {
 
 struct reference {
 	char name[LIMIT_NAME_BYTES + 1];
-	struct buf labels; /* as store_find_name() wants them, the host's included */
+	struct buf labels;             /* as store_find_name() wants them, the host's included */
 	struct reference_label *asked; /* those that were written, "version" first when it was */
 	size_t n_asked;
 };

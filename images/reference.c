@@ -1,11 +1,88 @@
-/* NAME[:VERSION][,LABEL=VALUE]... as people write them. */
+/* References as people write them: which kind, and NAME[:VERSION][,LABEL=VALUE]... in parts. */
+#include <strings.h>
+#include <unistd.h>
+
 #include "images/internal.h"
 
-enum { LABELS_BYTES = 8 << 10 };
+enum { LABELS_BYTES = 8 << 10, ID_DIGITS_MIN = 12, ID_DIGITS = 128 };
+
+/* ---- which kind ------------------------------------------------------------------------------ */
+
+static bool is_id(const char *text)
+{
+	const char *digits = str_starts(text, "sha512-") ? text + 7 : text;
+	size_t n = strlen(digits);
+
+	return n >= ID_DIGITS_MIN && n <= ID_DIGITS && hex_is(digits, n);
+}
+
+/* A path is what looks like no name, or is there. */
+static bool is_path(const char *text)
+{
+	if (text[0] == '/' || text[0] == '.' || str_ends(text, ".aci"))
+		return true;
+	return strchr(text, '/') && access(text, F_OK) == 0;
+}
+
+/* Case does not matter in the scheme of a URL. */
+static bool has_scheme(const char *text, const char *scheme)
+{
+	return strncasecmp(text, scheme, strlen(scheme)) == 0;
+}
+
+enum reference_kind reference_kind(const char *text)
+{
+	static const struct {
+		const char *begin;
+		enum reference_kind kind;
+	} schemes[] = {
+		{ "https://", REFERENCE_URL },     { "http://", REFERENCE_URL },
+		{ "docker://", REFERENCE_OCI },    { "oci:", REFERENCE_OCI },
+		{ "oci-archive:", REFERENCE_OCI }, { "docker-archive:", REFERENCE_OCI },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+		if (has_scheme(text, schemes[i].begin))
+			return schemes[i].kind;
+	if (is_path(text))
+		return REFERENCE_PATH;
+	return is_id(text) ? REFERENCE_ID : REFERENCE_NAME;
+}
+
+/* ---- the parts of a name --------------------------------------------------------------------- */
 
 void reference_deinit(struct reference *r)
 {
+	for (size_t i = 0; i < r->n_asked; i++) {
+		free(r->asked[i].name);
+		free(r->asked[i].value);
+	}
+	free(r->asked);
 	buf_deinit(&r->labels);
+	*r = (struct reference){ 0 };
+}
+
+/* As it was written, the version first; and for the store. */
+static int add_label(struct reference *r, const char *name, const char *value, struct error *err)
+{
+	struct reference_label *list = reallocarray(r->asked, r->n_asked + 1, sizeof(list[0]));
+	struct reference_label *label;
+	int e;
+
+	if (!list)
+		return error_set(err, -ENOMEM, "out of memory");
+	r->asked = list;
+	label = &list[r->n_asked];
+	if (str_eq(name, "version")) {
+		memmove(list + 1, list, r->n_asked * sizeof(list[0]));
+		label = list;
+	}
+	r->n_asked++;
+	*label = (struct reference_label){ .name = strdup(name), .value = strdup(value) };
+	if (!label->name || !label->value)
+		return error_set(err, -ENOMEM, "out of memory");
+	e = store_label_add(&r->labels, name, value);
+	return e < 0 ? error_set(err, e, "the labels take too much room") : 0;
 }
 
 /* Was a label of that name written? labels begins after the name and version. */
@@ -28,7 +105,6 @@ static int take_label(struct reference *r, const char **at, struct error *err)
 	_free_ char *label = strndup(*at, len);
 	char *equals = label ? strchr(label, '=') : NULL;
 	const char *next = *at + len + ((*at)[len] == ',');
-	int e;
 
 	if (!label)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -39,18 +115,14 @@ static int take_label(struct reference *r, const char **at, struct error *err)
 		return error_set(err, -EINVAL, "\"%s\" is no name of a label.", label);
 	if (has_label(next, label))
 		return error_set(err, -EINVAL, "the label %s is there twice.", label);
-	e = store_label_add(&r->labels, label, equals + 1);
-	if (e < 0)
-		return error_set(err, e, "the labels take too much room");
 	*at = next;
-	return 0;
+	return add_label(r, label, equals + 1, err);
 }
 
 static int take_version(struct reference *r, const char *version, size_t len, const char *labels,
 			struct error *err)
 {
 	_free_ char *copy = strndup(version, len);
-	int e;
 
 	if (!copy)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -58,8 +130,7 @@ static int take_version(struct reference *r, const char *version, size_t len, co
 		return error_set(err, -EINVAL, "the version behind the colon is empty.");
 	if (has_label(labels, "version"))
 		return error_set(err, -EINVAL, "the version is there twice.");
-	e = store_label_add(&r->labels, "version", copy);
-	return e < 0 ? error_set(err, e, "the version takes too much room") : 0;
+	return add_label(r, "version", copy, err);
 }
 
 /* Of images that say for which system they are, only those for this one. */

@@ -9,6 +9,18 @@
  *
  * In the order of the page, every <meta> element with both attributes whose name begins with "ac-"
  * and that the rules of HTML make an element: not in comments, script, style, title, textarea,
- * noscript, template. Entities are decoded. Pairs with a control character are left out. Exit
- * status 0 when all of the page was read.
+ * noscript, template. Entities are decoded, blanks around the content go. Pairs with a control
+ * character are left out. The status tells why there may be no pairs; a signal says that the page
+ * took more of the processor than LIMIT_PAGE_SECONDS, or broke the parser.
  */
+
+enum meta_status {
+	META_READ = 0,      /* all of the page was read */
+	META_FAILED = 1,    /* it could not be read, or the program not shut in */
+	META_TOO_LONG = 2,  /* LIMIT_PAGE_BYTES */
+	META_TOO_MANY = 3,  /* LIMIT_PAGE_PAIRS */
+	META_TOO_LARGE = 4, /* LIMIT_PAGE_MEMORY */
+};
+
+/* What can come out at most: a byte that is no UTF-8 becomes three. */
+enum { META_OUTPUT_BYTES = 4 << 20 };

@@ -43,6 +43,7 @@ int bench_setup(void **state)
 	assert_int_equal(mkdir(b->libexec, 0755), 0);
 	link_program(b, "CAROB_UNPACK", "carob-unpack");
 	link_program(b, "CAROB_PACK", "carob-pack");
+	link_program(b, "CAROB_META", "carob-meta");
 	b->im.libexec = b->libexec;
 	snprintf(path, sizeof(path), "%s/store", b->path);
 	assert_ok(b, store_open(&b->im.store, path, true, &b->err));

@@ -17,7 +17,8 @@ struct bench {
 	struct error err;
 };
 
-/* cmocka fixtures; *state is a struct bench. The programs come from CAROB_UNPACK and CAROB_PACK. */
+/* cmocka fixtures; *state is a struct bench. The programs come from CAROB_UNPACK, CAROB_PACK and
+ * CAROB_META. */
 int bench_setup(void **state);
 int bench_teardown(void **state);
 

@@ -80,6 +80,148 @@ static void test_refused_references(_unused_ void **state)
 	check(&(struct expectation){ .text = too_long });
 }
 
+/* Those that were written, in "name=value" lines. */
+static void check_asked(const char *text, const char *expected)
+{
+	_reference_ struct reference r = { 0 };
+	_buf_ struct buf lines = BUF_INIT(1 << 16);
+	struct error err = { 0 };
+
+	assert_int_equal(reference_parse(&r, text, &err), 0);
+	for (size_t i = 0; i < r.n_asked; i++)
+		assert_int_equal(buf_addf(&lines, "%s=%s\n", r.asked[i].name, r.asked[i].value), 0);
+	assert_string_equal(lines.data ? lines.data : "", expected);
+}
+
+static void test_asked(_unused_ void **state)
+{
+	check_asked("app", "");
+	check_asked("app:1.2", "version=1.2\n");
+	check_asked("app,version=1.2", "version=1.2\n");
+	check_asked("app:1,b=2,a=1", "version=1\nb=2\na=1\n");
+	check_asked("app,b=2,version=1,a=1", "version=1\nb=2\na=1\n");
+	check_asked("app,os=linux,arch=arm", "os=linux\narch=arm\n");
+	/* as they are written, though the store writes them in another way */
+	check_asked("app:1%2C2,a=b%25,c=100%,x=e f,y=\"{x}\"",
+		    "version=1%2C2\na=b%25\nc=100%\nx=e f\n"
+		    "y=\"{x}\"\n");
+	check_asked("app,a=b=c,x=:", "a=b=c\nx=:\n");
+	check_asked("app,a=\303\244\001", "a=\303\244\001\n");
+}
+
+#define DIGITS_8  "0123abcd"
+#define DIGITS_64 DIGITS_8 DIGITS_8 DIGITS_8 DIGITS_8 DIGITS_8 DIGITS_8 DIGITS_8 DIGITS_8
+
+static const struct {
+	const char *text;
+	enum reference_kind kind;
+} kinds[] = {
+	/* paths: by how they look */
+	{ "/", REFERENCE_PATH },
+	{ "/a", REFERENCE_PATH },
+	{ "/a/b.aci", REFERENCE_PATH },
+	{ ".", REFERENCE_PATH },
+	{ "..", REFERENCE_PATH },
+	{ "./a", REFERENCE_PATH },
+	{ "../a", REFERENCE_PATH },
+	{ ".hidden", REFERENCE_PATH },
+	{ "a.aci", REFERENCE_PATH },
+	{ ".aci", REFERENCE_PATH },
+	{ "not/there.aci", REFERENCE_PATH },
+	{ "a:1.aci", REFERENCE_PATH },
+	{ "with blank.aci", REFERENCE_PATH },
+	{ DIGITS_64 ".aci", REFERENCE_PATH },
+	/* paths: because they are there */
+	{ "there/image", REFERENCE_PATH },
+	{ "there/", REFERENCE_PATH },
+	{ "there/example.com:1", REFERENCE_PATH },
+	/* neither */
+	{ "there", REFERENCE_NAME },
+	{ "not/there", REFERENCE_NAME },
+	{ "there/nothing", REFERENCE_NAME },
+	{ "a.aci.asc", REFERENCE_NAME },
+	{ "a.ACI", REFERENCE_NAME },
+	/* IDs */
+	{ "0123456789ab", REFERENCE_ID },
+	{ "000000000000", REFERENCE_ID },
+	{ "deadbeef0123", REFERENCE_ID },
+	{ "sha512-0123456789ab", REFERENCE_ID },
+	{ "sha512-" DIGITS_64, REFERENCE_ID },
+	{ "sha512-" DIGITS_64 DIGITS_64, REFERENCE_ID },
+	{ DIGITS_64, REFERENCE_ID },
+	{ DIGITS_64 DIGITS_64, REFERENCE_ID },
+	/* not quite */
+	{ "0123456789a", REFERENCE_NAME },
+	{ "sha512-0123456789a", REFERENCE_NAME },
+	{ "sha512-", REFERENCE_NAME },
+	{ "sha512-tools", REFERENCE_NAME },
+	{ "sha512-0123456789ag", REFERENCE_NAME },
+	{ "sha256-" DIGITS_64, REFERENCE_NAME },
+	{ "SHA512-0123456789ab", REFERENCE_NAME },
+	{ "0123456789AB", REFERENCE_NAME },
+	{ "0123456789ab ", REFERENCE_NAME },
+	{ "0123456789ag", REFERENCE_NAME },
+	{ "0123456789ab:1", REFERENCE_NAME },
+	{ "0123456789ab,os=linux", REFERENCE_NAME },
+	{ "0123456789ab.example", REFERENCE_NAME },
+	{ "0123456789ab/app", REFERENCE_NAME },
+	{ "deadbeef", REFERENCE_NAME },
+	{ DIGITS_64 DIGITS_64 "0", REFERENCE_NAME },
+	{ "sha512-" DIGITS_64 DIGITS_64 "0", REFERENCE_NAME },
+	{ "sha512-sha512-0123456789ab", REFERENCE_NAME },
+	/* names */
+	{ "app", REFERENCE_NAME },
+	{ "app:1.2", REFERENCE_NAME },
+	{ "example.com/app", REFERENCE_NAME },
+	{ "example.com/app:1.2,os=linux,arch=amd64", REFERENCE_NAME },
+	{ "example.com/app,a=https://b", REFERENCE_NAME },
+	{ "docker", REFERENCE_NAME },
+	{ "docker:1", REFERENCE_NAME },
+	{ "docker:/a", REFERENCE_NAME },
+	{ "docker-archive", REFERENCE_NAME },
+	{ "oci", REFERENCE_NAME },
+	{ "oci,version=1", REFERENCE_NAME },
+	{ "ocio:1", REFERENCE_NAME },
+	{ "https", REFERENCE_NAME },
+	{ "https:1", REFERENCE_NAME },
+	{ "http:/a", REFERENCE_NAME },
+	{ "ftp://example.com/a", REFERENCE_NAME },
+	{ "", REFERENCE_NAME },
+	{ " ", REFERENCE_NAME },
+	/* URLs */
+	{ "https://example.com/a", REFERENCE_URL },
+	{ "http://example.com/a", REFERENCE_URL },
+	{ "https://example.com/a.aci", REFERENCE_URL },
+	{ "HTTPS://example.com/a", REFERENCE_URL },
+	{ "https://", REFERENCE_URL },
+	/* OCI */
+	{ "docker://example.com/a", REFERENCE_OCI },
+	{ "docker://localhost:5000/a:1", REFERENCE_OCI },
+	{ "docker://example.com/a@sha256:" DIGITS_64, REFERENCE_OCI },
+	{ "oci:a", REFERENCE_OCI },
+	{ "oci:/a/b:1", REFERENCE_OCI },
+	{ "oci:1.2", REFERENCE_OCI }, /* the name "oci" needs ",version=" */
+	{ "oci-archive:a.tar", REFERENCE_OCI },
+	{ "oci-archive:a.aci", REFERENCE_OCI },
+	{ "docker-archive:a.tar:b/c:1", REFERENCE_OCI },
+};
+
+static void test_kinds(void **state)
+{
+	struct bench *b = *state;
+	char before[LIMIT_PATH_BYTES];
+
+	assert_non_null(getcwd(before, sizeof(before)));
+	put(b->dirfd, "there/image", "x");
+	put(b->dirfd, "there/example.com:1", "x");
+	assert_int_equal(fchdir(b->dirfd), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (reference_kind(kinds[i].text) != kinds[i].kind)
+			fail_msg("\"%s\" is of kind %d", kinds[i].text,
+				 reference_kind(kinds[i].text));
+	assert_int_equal(chdir(before), 0);
+}
+
 static void expect(struct bench *b, const char *reference, char digit)
 {
 	char id[STORE_ID_TEXT], wanted[STORE_ID_TEXT];
@@ -127,6 +269,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_references),
 		cmocka_unit_test(test_refused_references),
+		cmocka_unit_test(test_asked),
+		cmocka_unit_test_setup_teardown(test_kinds, bench_setup, bench_teardown),
 		cmocka_unit_test_setup_teardown(test_resolve, bench_setup, bench_teardown),
 	};
 
