@@ -80,26 +80,17 @@ static struct order *find_order(const struct orders *all, const struct want *w)
 /* ---- a round --------------------------------------------------------------------------------- */
 
 /* In a process of its own. */
-static int work(void *arg, size_t index, struct workers_result *ret,
-		const struct images_progress *progress, struct error *err)
+static int work(void *arg, size_t index, const struct images_progress *progress,
+		struct buf *result, struct error *err)
 {
 	const struct orders *all = arg;
 	const struct order *o = all->list[all->running[index]];
 	char id[STORE_ID_TEXT];
 	int r = fetch_image(all->net, &o->want, id, progress, err);
 
-	return r < 0 ? r : workers_return(ret, r, id, sizeof(id));
-}
-
-static void settle(struct order *o, int result, const void *data, size_t len,
-		   const struct error *err)
-{
-	o->done = true;
-	o->result = result;
-	if (result < 0)
-		o->err = *err;
-	else if (len == sizeof(o->id))
-		memcpy(o->id, data, len);
+	if (r < 0)
+		return r;
+	return buf_add(result, id, sizeof(id)) < 0 ? error_set(err, -ENOMEM, "out of memory") : r;
 }
 
 /* One that the store has is no work, unless it is to be fetched whatever the store has. */
@@ -122,12 +113,21 @@ static void look_up(const struct orders *all, struct order *o)
 	o->result = r == 0 ? STORE_EXISTS : r == STORE_AMBIGUOUS ? -EINVAL : r;
 }
 
-static void ended(void *arg, size_t index, int result, const void *data, size_t len,
-		  const struct error *err)
+static int ended(void *arg, size_t index, int r, const struct buf *result, struct error *err)
 {
 	struct orders *all = arg;
+	struct order *o = all->list[all->running[index]];
 
-	settle(all->list[all->running[index]], result, data, len, err);
+	o->done = true;
+	o->result = r;
+	if (r < 0)
+		o->err = *err;
+	else if (result->len == sizeof(o->id))
+		memcpy(o->id, result->data, sizeof(o->id));
+	else
+		o->result = error_set(&o->err, -EPROTO, "fetch %s: no image came of it",
+				      o->want.text);
+	return r == -EINTR ? r : 0;
 }
 
 static int run_round(struct orders *all, struct error *err)
@@ -137,9 +137,10 @@ static int run_round(struct orders *all, struct error *err)
 		.run = work,
 		.ended = ended,
 		.arg = all,
-		.at_once = all->net->config->parallel,
-		.progress = all->progress,
+		.parallel = all->net->config->parallel,
+		.go_on = true,
 	};
+	int r;
 
 	if (!running)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -151,7 +152,15 @@ static int run_round(struct orders *all, struct error *err)
 		if (!all->list[i]->done)
 			running[all->n_running++] = i;
 	}
-	return all->n_running ? workers_run(&w, all->n_running, err) : 0;
+	w.n = all->n_running;
+	if (w.n == 0)
+		return 0;
+	r = workers_run(&w, all->progress, err);
+	/* what failed was noted; what was told to end ends it all */
+	for (size_t i = 0; i < w.n; i++)
+		if (!all->list[running[i]]->done)
+			return r < 0 ? r : error_set(err, -EIO, "a worker got lost");
+	return r == -EINTR ? r : 0;
 }
 
 /* ---- dependencies ---------------------------------------------------------------------------- */
