@@ -245,10 +245,13 @@ int images_discover(const struct images *im, const struct images_policy *policy,
 		    const char *reference, unsigned what, struct discovery *ret, struct error *err)
 {
 	_reference_ struct reference ref = { 0 };
+	_allowed_ struct allowed allowed = { 0 };
 	_net_ struct net net = { 0 };
 	int r = reference_parse(&ref, reference, err);
 
 	if (r == 0)
-		r = net_open(&net, im, policy, err);
+		r = allowed_init(&allowed, policy, ref.name, strcspn(ref.name, "/"), err);
+	if (r == 0)
+		r = net_open(&net, im, &allowed.policy, err);
 	return r == 0 ? discover(&net, &ref, what, ret, err) : r;
 }

@@ -72,6 +72,22 @@ int images_unpack(const struct images *im, int archive, int tree, struct unpacke
 int images_pack(const struct images *im, int manifest, int rootfs, int out,
 		struct appc_faults *faults, struct error *err) _must_check_;
 
+/* ---- allowed.c: a policy for one reference --------------------------------------------------- */
+
+/* `--insecure http` without a host is meant for the host of the reference: here it stands among the
+ * others. What the policy points to stays its owner's. */
+struct allowed {
+	struct images_policy policy;
+	const char **hosts;
+	char *host;
+};
+
+/* policy NULL: nothing is allowed that has to be. */
+int allowed_init(struct allowed *ret, const struct images_policy *policy, const char *host,
+		 size_t host_len, struct error *err) _must_check_;
+void allowed_deinit(struct allowed *a);
+#define _allowed_ _cleanup_(allowed_deinit)
+
 /* ---- meta.c: a page of HTML through carob-meta ----------------------------------------------- */
 
 struct meta_pair {

@@ -13,12 +13,11 @@ struct answer {
 
 struct net_double {
 	const struct answer *answers; /* NULL url behind the last; a URL that is missing is a 404 */
-	const char *http;             /* the only host for which http is allowed; NULL: none */
 	struct buf asked;             /* the URLs, a newline behind each */
 };
 
 extern struct net_double net_double;
-void net_double_begin(const struct answer *answers, const char *http);
+void net_double_begin(const struct answer *answers);
 void net_double_end(void);
 
 int __wrap_transfer_get(const struct net *n, const struct transfer *t, struct transfer_result *ret,

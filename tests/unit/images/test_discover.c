@@ -10,8 +10,11 @@
 static void run(struct bench *b, const struct answer *answers, const char *reference, unsigned what,
 		struct discovery *ret)
 {
-	net_double_begin(answers, "plain.example");
-	assert_ok(b, images_discover(&b->im, NULL, reference, what, ret, &b->err));
+	static const char *const hosts[] = { "plain.example" };
+	const struct images_policy policy = { .insecure_hosts = hosts, .n_insecure_hosts = 1 };
+
+	net_double_begin(answers);
+	assert_ok(b, images_discover(&b->im, &policy, reference, what, ret, &b->err));
 }
 
 static void assert_asked(const char *urls)
@@ -149,6 +152,35 @@ static void test_http(void **state)
 	assert_false(other.over_http);
 }
 
+/* Without a host it is allowed for the host of the name, beside those that are named. */
+static void test_http_for_the_name(void **state)
+{
+	static const struct answer answers[] = {
+		{ PLAIN_PAGE("example.com"), 200, ENDPOINT("example.com", "https://right/") },
+		{ NULL },
+	};
+	static const char *const hosts[] = { "plain.example" };
+	const struct images_policy policy = {
+		.insecure_http = true,
+		.insecure_hosts = hosts,
+		.n_insecure_hosts = 1,
+	};
+	_discovery_ struct discovery d = { 0 }, other = { 0 }, none = { 0 };
+	struct bench *b = *state;
+
+	net_double_begin(answers);
+	assert_ok(b, images_discover(&b->im, &policy, "example.com/a", BOTH, &d, &b->err));
+	assert_asked(PAGE("example.com/a") "\n" PLAIN_PAGE("example.com/a") "\n" PAGE(
+		"example.com") "\n" PLAIN_PAGE("example.com") "\n");
+	assert_int_equal(d.n_endpoints, 1);
+	net_double_begin(answers);
+	assert_ok(b, images_discover(&b->im, &policy, "plain.example", BOTH, &other, &b->err));
+	assert_asked(PAGE("plain.example") "\n" PLAIN_PAGE("plain.example") "\n");
+	net_double_begin(answers);
+	assert_ok(b, images_discover(&b->im, NULL, "example.com", BOTH, &none, &b->err));
+	assert_asked(PAGE("example.com") "\n");
+}
+
 /* What cannot be used is said, and the search goes on as if it were not there. */
 static void test_left_out(void **state)
 {
@@ -262,7 +294,7 @@ static void test_ends(void **state)
 	struct bench *b = *state;
 	struct discovery d = { .n_keys = 7 };
 
-	net_double_begin(answers, NULL);
+	net_double_begin(answers);
 	assert_int_equal(images_discover(&b->im, NULL, "example.com/a", BOTH, &d, &b->err),
 			 -ENOMEM);
 	assert_asked(PAGE("example.com/a") "\n");
@@ -281,7 +313,7 @@ static void test_no_reader(void **state)
 	struct discovery d;
 
 	b->im.libexec = "/nowhere";
-	net_double_begin(answers, NULL);
+	net_double_begin(answers);
 	assert_int_equal(images_discover(&b->im, NULL, "example.com", BOTH, &d, &b->err), -ENOENT);
 	assert_non_null(strstr(b->err.text, "carob-meta"));
 	net_double_end();
@@ -292,9 +324,9 @@ static void test_no_reader(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(at_the_name), TEST(climbs),    TEST(apart),        TEST(http),
-		TEST(left_out),    TEST(long_urls), TEST(hostile_page), TEST(redirects),
-		TEST(nothing),     TEST(ends),      TEST(no_reader),
+		TEST(at_the_name),       TEST(climbs),   TEST(apart),     TEST(http),
+		TEST(http_for_the_name), TEST(left_out), TEST(long_urls), TEST(hostile_page),
+		TEST(redirects),         TEST(nothing),  TEST(ends),      TEST(no_reader),
 	};
 
 	return cmocka_run_group_tests_name("discover", tests, NULL, NULL);
