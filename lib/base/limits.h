@@ -22,7 +22,8 @@ enum {
 	LIMIT_ARCHIVE_DEPTH = 512,       /* components of one member's path */
 	LIMIT_ARCHIVE_RATIO = 500, /* expanded bytes per compressed byte (gzip reaches 1032) ... */
 	LIMIT_ARCHIVE_FREE = 32 << 20,    /* ... not counting the first 32 MiB */
-	LIMIT_ARCHIVE_MEMORY = 128 << 20, /* to decompress one archive */
+	LIMIT_ARCHIVE_MEMORY = 34 << 20, /* to decompress xz: what xz -8 needs, and no more */
+	LIMIT_ARCHIVE_WINDOW = 32 << 20, /* how far back zstd may refer */
 	LIMIT_API_LINE_BYTES = 256 << 10, /* one request on a pod's api.sock */
 	LIMIT_API_CLIENTS = 64,           /* connections to one api.sock */
 	LIMIT_LOG_LINE_BYTES = 16 << 10,  /* a longer line of an app is split in the log */
