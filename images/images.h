@@ -28,7 +28,7 @@ struct images_policy {
 	const char *config; /* carob.yaml */
 	bool config_given;  /* it must be there */
 	bool insecure_signature;
-	bool insecure_http; /* for the host of the reference itself */
+	bool insecure_http;                /* for the host of the reference itself */
 	const char *const *insecure_hosts; /* "HOST[:PORT]" for which http is allowed */
 	size_t n_insecure_hosts;
 };
@@ -66,8 +66,9 @@ struct images_fetched {
 	bool was_there;
 };
 int images_fetch(const struct images *im, const struct images_policy *policy,
-		 struct images_fetched *list, size_t n, int (*each)(const struct images_fetched *f, const struct error *err, void *arg), void *arg,
-		 const struct images_progress *progress, struct error *err) _must_check_;
+		 struct images_fetched *list, size_t n,
+		 int (*each)(const struct images_fetched *f, const struct error *err, void *arg),
+		 void *arg, const struct images_progress *progress, struct error *err) _must_check_;
 
 /* Imports an archive or an image directory (manifest + rootfs/). STORE_EXISTS when it was there.
  * Nothing remains of what is refused. faults (may be NULL) gets everything wrong with it. */

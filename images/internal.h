@@ -80,7 +80,7 @@ struct reference_label {
 
 struct reference {
 	char name[LIMIT_NAME_BYTES + 1];
-	struct buf labels; /* as store_find_name() wants them, the host's included */
+	struct buf labels;             /* as store_find_name() wants them, the host's included */
 	struct reference_label *asked; /* those that were written, "version" first when it was */
 	size_t n_asked;
 };
