@@ -178,6 +178,7 @@ static const int for_tree[] = {
 	SCMP_SYS(openat2),   SCMP_SYS(mkdirat),   SCMP_SYS(mknodat),  SCMP_SYS(symlinkat),
 	SCMP_SYS(linkat),    SCMP_SYS(fchown),    SCMP_SYS(fchownat), SCMP_SYS(fchmod),
 	SCMP_SYS(utimensat), SCMP_SYS(fsetxattr), SCMP_SYS(pwrite64), SCMP_SYS(ftruncate),
+	SCMP_SYS(fchmodat),
 };
 
 static const int for_change[] = {

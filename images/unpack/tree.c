@@ -290,27 +290,37 @@ static int make_node(const struct tree *t, const struct member *m, const char *n
 	return r < 0 ? -errno : 0;
 }
 
+/* By name, for none of these can be opened: it was made a moment ago, by us. A new owner takes
+ * set-user-ID away here too. */
+static int set_special(const struct tree *t, const struct member *m, const char *name)
+{
+	const struct timespec times[] = { m->mtime, m->mtime };
+	bool owned = m->uid || m->gid || t->place.set_gid;
+
+	if (owned && fchownat(t->place.fd, name, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	/* lint: path ok: one component, and no link */
+	if (owned && m->type != MEMBER_SYMLINK && m->mode & (S_ISUID | S_ISGID) &&
+	    fchmodat(t->place.fd, name, m->mode, 0) < 0)
+		return -errno;
+	return utimensat(t->place.fd, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 /* A symbolic link, fifo or device. */
 static int make_special(struct tree *t, const struct member *m, const char *path, struct error *err)
 {
-	struct timespec times[] = { m->mtime, m->mtime };
 	const char *name;
-	int parent = place_enter(&t->place, path, &name, err);
-	int r;
+	int r = place_enter(&t->place, path, &name, err);
 
-	if (parent < 0)
-		return parent;
+	if (r < 0)
+		return r;
 	r = make_node(t, m, name);
 	if (made_room(t, name, r))
 		r = make_node(t, m, name);
 	if (r < 0)
 		return fail(err, r, path, "make");
-	if ((m->uid || m->gid || t->place.set_gid) &&
-	    fchownat(parent, name, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) < 0)
-		return fail(err, -errno, path, "set the owner of");
-	if (utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0)
-		return fail(err, -errno, path, "set the time of");
-	return made(t, name, err);
+	r = set_special(t, m, name);
+	return r < 0 ? fail(err, r, path, "set owner, mode or time of") : made(t, name, err);
 }
 
 int tree_make(struct tree *t, const struct member *m, const char *path, const char *target,
