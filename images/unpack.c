@@ -32,7 +32,7 @@ void unpacked_deinit(struct unpacked *u)
 
 /* ---- starting -------------------------------------------------------------------------------- */
 
-/* What carob-unpack --decompress can take, or can at least name. */
+/* What carob-unpack --decompress takes. */
 static bool is_compressed(int archive)
 {
 	static const struct {
@@ -45,6 +45,7 @@ static bool is_compressed(int archive)
 		  "7zXZ",
 		  5 },
 		{ "\x28\xb5\x2f\xfd", 4 },
+		{ "\x50\x2a\x4d\x18", 4 }, /* of zstd too: a frame to be skipped comes first */
 	};
 	char head[6];
 	ssize_t n = pread(archive, head, sizeof(head), 0);

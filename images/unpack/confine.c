@@ -43,7 +43,7 @@ static int limit_resources(_unused_ const struct confinement *c, struct error *e
 	} limits[] = {
 		{ RLIMIT_AS, UNPACK_MEMORY_BYTES },
 		{ RLIMIT_FSIZE, LIMIT_ARCHIVE_BYTES },
-		{ RLIMIT_NOFILE, 64 },
+		{ RLIMIT_NOFILE, LIMIT_ARCHIVE_DEPTH + 64 },
 		{ RLIMIT_CORE, 0 },
 	};
 
@@ -65,8 +65,8 @@ static int limit_resources(_unused_ const struct confinement *c, struct error *e
  * be a way back to it, so a copy of the mount is taken and the descriptor closed. */
 static int make_root(const struct confinement *c, struct error *err)
 {
-	static const uint64_t attributes = MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC |
-					   MOUNT_NOSYMFOLLOW;
+	const uint64_t attributes = MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC |
+				    (c->change ? 0 : MOUNT_NOSYMFOLLOW);
 	int fd, r;
 
 	if (!c->tree) {
@@ -178,6 +178,12 @@ static const int for_tree[] = {
 	SCMP_SYS(openat2),   SCMP_SYS(mkdirat),   SCMP_SYS(mknodat),  SCMP_SYS(symlinkat),
 	SCMP_SYS(linkat),    SCMP_SYS(fchown),    SCMP_SYS(fchownat), SCMP_SYS(fchmod),
 	SCMP_SYS(utimensat), SCMP_SYS(fsetxattr), SCMP_SYS(pwrite64), SCMP_SYS(ftruncate),
+	SCMP_SYS(fchmodat),
+};
+
+static const int for_change[] = {
+	SCMP_SYS(unlinkat),   SCMP_SYS(getdents64),   SCMP_SYS(renameat2),
+	SCMP_SYS(flistxattr), SCMP_SYS(fremovexattr),
 };
 
 static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
@@ -214,6 +220,8 @@ static int filter_calls(const struct confinement *c, struct error *err)
 		r = allow(ctx, for_all, ARRAY_SIZE(for_all));
 	if (r == 0 && c->tree)
 		r = allow(ctx, for_tree, ARRAY_SIZE(for_tree));
+	if (r == 0 && c->change)
+		r = allow(ctx, for_change, ARRAY_SIZE(for_change));
 	if (r == 0)
 		r = allow_memory(ctx);
 	if (r == 0)

@@ -1,15 +1,17 @@
 /*
- * The three compressions that an image archive may have, each by its own library: libarchive, which
- * joins them, passes over the checksum of gzip and lets xz have all the memory it asks for.
+ * The four compressions that an image archive may have, each by its own library: libarchive, which
+ * joins them, passes over the checksum of gzip and lets xz and zstd have all the memory they ask for.
  *
  * A compressed file is one or more members, one right behind the other; each ends with a check of
- * what was in it.
+ * what was in it (zstd leaves it to whoever compresses).
  */
 #include "images/unpack/decompress.h"
 
 #include <bzlib.h>
 #include <lzma.h>
 #include <zlib.h>
+#include <zstd.h>
+#include <zstd_errors.h>
 
 /* Small blocks come in: the other side judges by them how much this should become. */
 enum { BLOCK_IN = 32 << 10, BLOCK_OUT = 256 << 10 };
@@ -22,6 +24,7 @@ struct decompressor {
 		bz_stream bzip2;
 		lzma_stream xz;
 	} state;
+	ZSTD_DCtx *zstd;           /* serves all members: it is large, and they may be small */
 	const unsigned char *next; /* what was read and not yet taken */
 	size_t left;
 	size_t made; /* bytes in plain */
@@ -136,7 +139,7 @@ static int xz_failed(struct decompressor *d, lzma_ret r)
 	if (r == LZMA_MEMLIMIT_ERROR)
 		return error_set(
 			d->err, -EBADMSG,
-			"the archive needs more than %d MiB of memory to be decompressed (LIMIT_ARCHIVE_MEMORY).",
+			"the archive needs more than %d MiB of memory to be decompressed (LIMIT_ARCHIVE_MEMORY): compress it again with xz -8 or less.",
 			LIMIT_ARCHIVE_MEMORY >> 20);
 	return damaged(d, r == LZMA_FORMAT_ERROR ? "no xz" : "its checksum is wrong");
 }
@@ -162,6 +165,49 @@ static void xz_end(struct decompressor *d)
 	lzma_end(&d->state.xz);
 }
 
+/* ---- zstd ------------------------------------------------------------------------------------ */
+
+enum { WINDOW_LOG = 25 };
+_Static_assert(LIMIT_ARCHIVE_WINDOW == 1 << WINDOW_LOG, "zstd takes the window as a power of two");
+
+static int zstd_begin(struct decompressor *d)
+{
+	if (!d->zstd)
+		d->zstd = ZSTD_createDCtx();
+	if (!d->zstd || ZSTD_isError(ZSTD_DCtx_reset(d->zstd, ZSTD_reset_session_only)) ||
+	    ZSTD_isError(ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, WINDOW_LOG)))
+		return no_memory(d);
+	return 0;
+}
+
+static int zstd_failed(struct decompressor *d, size_t r)
+{
+	/* what the library knows is more than "damaged" only in these two */
+	if (ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation)
+		return no_memory(d);
+	if (ZSTD_getErrorCode(r) == ZSTD_error_frameParameter_windowTooLarge)
+		return error_set(
+			d->err, -EBADMSG,
+			"the archive's window has more than %d MiB (LIMIT_ARCHIVE_WINDOW): compress it again with zstd -19 or less, without --long.",
+			LIMIT_ARCHIVE_WINDOW >> 20);
+	return damaged(d, ZSTD_getErrorName(r));
+}
+
+/* A frame, or one that is to be skipped, which has no content. */
+static int zstd_step(struct decompressor *d)
+{
+	ZSTD_inBuffer in = { .src = d->next, .size = d->left };
+	ZSTD_outBuffer out = { .dst = d->plain, .size = BLOCK_OUT };
+	size_t r = ZSTD_decompressStream(d->zstd, &out, &in);
+
+	took(d, in.size - in.pos, out.size - out.pos);
+	if (ZSTD_isError(r))
+		return zstd_failed(d, r);
+	return r == 0 ? STEP_END : STEP_MORE;
+}
+
+static void zstd_end(_unused_ struct decompressor *d) {}
+
 /* ---- all ------------------------------------------------------------------------------------- */
 
 static const struct compression compressions[] = {
@@ -170,6 +216,8 @@ static const struct compression compressions[] = {
 	{ "\xfd"
 	  "7zXZ\0",
 	  6, xz_begin, xz_step, xz_end },
+	{ "\x28\xb5\x2f\xfd", 4, zstd_begin, zstd_step, zstd_end },
+	{ "\x50\x2a\x4d\x18", 4, zstd_begin, zstd_step, zstd_end }, /* to be skipped: pzstd */
 };
 
 /* Some bytes of the file when none are left: 1, 0 at its end, or a negative errno. */
@@ -227,9 +275,16 @@ static int decompress(struct decompressor *d, const struct compression *c)
 	return r;
 }
 
+static void decompressor_free(struct decompressor **d)
+{
+	if (*d)
+		ZSTD_freeDCtx((*d)->zstd);
+	free(*d);
+}
+
 int decompress_run(int in, int out, struct error *err)
 {
-	_free_ struct decompressor *d = calloc(1, sizeof(*d));
+	_cleanup_(decompressor_free) struct decompressor *d = calloc(1, sizeof(*d));
 	int r;
 
 	if (!d)
@@ -244,5 +299,6 @@ int decompress_run(int in, int out, struct error *err)
 		if (d->left >= compressions[i].magic_len &&
 		    memcmp(d->next, compressions[i].magic, compressions[i].magic_len) == 0)
 			return decompress(d, &compressions[i]);
-	return error_set(err, -EBADMSG, "the archive is compressed by none of gzip, bzip2 and xz.");
+	return error_set(err, -EBADMSG,
+			 "the archive is compressed by none of gzip, bzip2, xz and zstd.");
 }

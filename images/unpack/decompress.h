@@ -1,5 +1,5 @@
 #pragma once
-/* Compressed archives: gzip, bzip2, xz, told by their first bytes. */
+/* Compressed archives: gzip, bzip2, xz, zstd, told by their first bytes. */
 #include "base/base.h"
 
 /* Reads the compressed file from in, writes what is in it to out. Every byte of it must belong

@@ -1,13 +1,8 @@
 #include "images/unpack/layout.h"
 
-enum { IMPLIED_BYTES = 16 << 20 };
+#include "images/unpack/name.h"
 
-/* A member's name: cleaned, and where its parts stand. */
-struct name {
-	char clean[LIMIT_PATH_BYTES]; /* "rootfs/etc/passwd"; "" for "." */
-	size_t depth;
-	bool trailing_slash;
-};
+enum { IMPLIED_BYTES = 3 << 20 };
 
 int layout_init(struct layout *l, struct report *report)
 {
@@ -19,48 +14,6 @@ void layout_deinit(struct layout *l)
 {
 	seen_deinit(&l->seen);
 	buf_deinit(&l->implied);
-}
-
-/* What is wrong with one part of a name, or NULL. */
-static const char *part_fault(const char *part, size_t len)
-{
-	if (len == 2 && memcmp(part, "..", 2) == 0)
-		return "has a part \"..\"";
-	if (len > LIMIT_NAME_BYTES)
-		return "has a part of more than 255 bytes";
-	return NULL;
-}
-
-/* "./rootfs//a/" -> "rootfs/a". What is wrong with it, or NULL. */
-static const char *clean_name(struct name *n, const char *raw)
-{
-	size_t used = 0, len;
-
-	*n = (struct name){ 0 };
-	if (!*raw)
-		return "is empty";
-	if (*raw == '/')
-		return "is absolute";
-	if (strlen(raw) >= LIMIT_PATH_BYTES)
-		return "has more than 4095 bytes";
-	for (const char *p = raw; *p; p += len, p += strspn(p, "/")) {
-		const char *fault;
-
-		len = strcspn(p, "/");
-		if (len == 1 && *p == '.')
-			continue;
-		fault = part_fault(p, len);
-		if (fault)
-			return fault;
-		if (used)
-			n->clean[used++] = '/';
-		memcpy(n->clean + used, p, len);
-		used += len;
-		n->depth++;
-	}
-	n->clean[used] = '\0';
-	n->trailing_slash = str_ends(raw, "/");
-	return n->depth > LIMIT_ARCHIVE_DEPTH ? "has more than 512 parts" : NULL;
 }
 
 /* Of a path below rootfs. */
@@ -82,12 +35,27 @@ static int skip(int reported)
 	return reported < 0 ? reported : LAYOUT_SKIP;
 }
 
+/* To make millions of files takes minutes, to refuse them should not: what is large has content. */
+int layout_count(struct layout *l, const char *name)
+{
+	if (++l->members > LIMIT_ARCHIVE_MEMBERS)
+		return report_stop(l->report, name,
+				   "the archive has more than %d members (LIMIT_ARCHIVE_MEMBERS)",
+				   LIMIT_ARCHIVE_MEMBERS);
+	if (l->members > LIMIT_ARCHIVE_SMALL &&
+	    l->members - LIMIT_ARCHIVE_SMALL > l->stream / LIMIT_ARCHIVE_MEMBER_BYTES)
+		return report_stop(
+			l->report, name,
+			"the archive has more than %d members with hardly anything in them (LIMIT_ARCHIVE_SMALL)",
+			LIMIT_ARCHIVE_SMALL);
+	return 0;
+}
+
 static int add(struct layout *l, const char *name, uint64_t hash, enum seen_kind kind)
 {
-	if (seen_get(&l->seen, hash) == SEEN_NOT && ++l->members > LIMIT_ARCHIVE_MEMBERS)
-		return report_stop(l->report, name, "the archive has more than %d members",
-				   LIMIT_ARCHIVE_MEMBERS);
-	return seen_set(&l->seen, hash, kind);
+	int r = seen_get(&l->seen, hash) == SEEN_NOT ? layout_count(l, name) : 0;
+
+	return r < 0 ? r : seen_set(&l->seen, hash, kind);
 }
 
 /* A directory that has no member so far: the first len bytes of clean. */
@@ -146,7 +114,7 @@ static enum seen_kind kind_of(enum member_type type)
 static int check_target(struct layout *l, const struct member *m, char *target)
 {
 	struct name to;
-	const char *fault = clean_name(&to, m->target);
+	const char *fault = name_clean(&to, m->target, NAME_RELATIVE);
 
 	if (fault)
 		return skip(report_fault(l->report, m->name, "is a hard link to a name that %s",
@@ -173,9 +141,9 @@ static int check_target(struct layout *l, const struct member *m, char *target)
 				 "is a hard link to %s, which is no regular file", to.clean));
 }
 
-static int check_kind(struct layout *l, const struct member *m, const struct name *n)
+int layout_check(struct layout *l, const struct member *m, bool trailing_slash)
 {
-	if (m->type != MEMBER_DIRECTORY && n->trailing_slash)
+	if (m->type != MEMBER_DIRECTORY && trailing_slash)
 		return skip(
 			report_fault(l->report, m->name, "ends in a slash and is no directory"));
 	if (m->type == MEMBER_SYMLINK && (!m->target[0] || strlen(m->target) >= LIMIT_PATH_BYTES))
@@ -193,8 +161,7 @@ static int check_kind(struct layout *l, const struct member *m, const struct nam
 /* A member of the tree whose parents are fine. */
 static int enter(struct layout *l, const struct member *m, const struct name *n, uint64_t parent)
 {
-	const char *slash = strrchr(n->clean, '/');
-	const char *last = slash ? slash + 1 : n->clean;
+	const char *last = name_last(n->clean);
 	uint64_t hash = seen_step(&l->seen, parent, last, strlen(last));
 	enum seen_kind had = seen_get(&l->seen, hash);
 	int r;
@@ -238,20 +205,20 @@ static int top_level(struct layout *l, const struct member *m, const struct name
 	return skip(report_fault(l->report, m->name, "is neither the manifest nor below rootfs"));
 }
 
-int layout_member(struct layout *l, const struct member *m, char *path, char *target)
+static int image_member(struct layout *l, struct member *m, char *path, char *target)
 {
 	const char *fault;
 	uint64_t parent = 0;
 	struct name n;
 	int r, verdict;
 
-	fault = clean_name(&n, m->name);
+	fault = name_clean(&n, m->name, NAME_RELATIVE);
 	if (fault)
 		return skip(report_fault(l->report, m->name, "the name %s", fault));
 	verdict = top_level(l, m, &n);
 	if (verdict < 0 || verdict == LAYOUT_SKIP)
 		return verdict;
-	r = check_kind(l, m, &n);
+	r = layout_check(l, m, n.trailing_slash);
 	if (r == LAYOUT_TREE)
 		r = check_parents(l, m->name, &n, &parent);
 	if (r == LAYOUT_TREE && m->type == MEMBER_HARDLINK)
@@ -287,7 +254,7 @@ static int keep_implied(struct layout *l)
 	return 0;
 }
 
-int layout_end(struct layout *l)
+static int image_end(struct layout *l)
 {
 	if (!l->manifest && report_fault(l->report, "manifest", "is missing") < 0)
 		return -EBADMSG;
@@ -296,3 +263,5 @@ int layout_end(struct layout *l)
 		return -EBADMSG;
 	return l->implied.len ? keep_implied(l) : 0;
 }
+
+const struct rules image_rules = { .member = image_member, .end = image_end };

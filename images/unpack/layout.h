@@ -1,10 +1,16 @@
 #pragma once
 /*
- * The rules of image archives (appc spec, "aci", image layout): what a member may be called, what
- * may stand where, what may refer to what. Pure: it looks at members one after another and touches
- * no file, so it can be tested and fuzzed by itself.
+ * The rules of the three kinds of archive: what a member may be called, what may stand where, what
+ * may refer to what.
  *
- *	layout_init(), layout_member() for each member in the archive's order, layout_end()
+ *	image_rules	an image archive (appc spec, "aci", image layout)	layout.c
+ *	layer_rules	one layer of an OCI image (its specification, layer.md)	layer.c
+ *	bundle_rules	files and nothing else, to be read and thrown away	bundle.c
+ *
+ * Pure: they look at members one after another and touch no file, so they can be tested and fuzzed
+ * by themselves.
+ *
+ *	layout_init(), rules->member() for each member in the archive's order, rules->end()
  */
 #include "images/unpack/member.h"
 #include "images/unpack/report.h"
@@ -16,7 +22,9 @@ struct layout {
 	struct buf implied; /* directories below rootfs with no member so far, NUL behind each */
 	uint64_t members;   /* implied directories included */
 	uint64_t bytes;     /* of all files */
+	uint64_t stream; /* bytes of the archive up to here, told by the caller before each member */
 	bool manifest, rootfs;
+	bool ignored_aufs; /* warned of already */
 };
 
 int layout_init(struct layout *l, struct report *report) _must_check_;
@@ -28,12 +36,23 @@ enum layout_verdict {
 	LAYOUT_TREE,     /* part of the tree: make path */
 	LAYOUT_MANIFEST, /* its content is the manifest */
 	LAYOUT_SKIP,     /* nothing to do, or a fault that was reported */
+	LAYOUT_WHITEOUT, /* nothing that lower layers have at path is to be left */
+	LAYOUT_OPAQUE,   /* likewise of what they have beside path */
 };
 
-/* An enum layout_verdict; -EBADMSG after too many faults, or at a limit; -ENOMEM. */
-int layout_member(struct layout *l, const struct member *m, char *path, char *target) _must_check_;
+struct rules {
+	/* An enum layout_verdict; -EBADMSG after too many faults, or at a limit; -ENOMEM. Owner and
+	 * mode of m may be changed. */
+	int (*member)(struct layout *l, struct member *m, char *path, char *target);
+	/* All members were seen: is everything there? implied then has only the directories that
+	 * no member described ("etc", not "rootfs/etc"). */
+	int (*end)(struct layout *l);
+	bool over; /* the tree has what lower layers made, and a member may come again */
+};
 
-/* All members were seen: is everything there? implied then has only the directories that no member
- * described ("etc", not "rootfs/etc"). */
-int layout_end(struct layout *l) _must_check_;
+extern const struct rules image_rules, layer_rules, bundle_rules;
+
+/* For the rules: one member more; and what is asked of all members alike. A LAYOUT_ verdict. */
+int layout_count(struct layout *l, const char *name) _must_check_;
+int layout_check(struct layout *l, const struct member *m, bool trailing_slash) _must_check_;
 #define _layout_ _cleanup_(layout_deinit)

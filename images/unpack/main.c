@@ -23,12 +23,22 @@ static const struct reader_source standard_input = { .read = read_stdin };
 
 static int extract(struct report *report, struct error *err)
 {
-	return reader_run(&standard_input, UNPACK_TREE_FD, report, err);
+	return reader_run(&image_rules, &standard_input, UNPACK_TREE_FD, report, err);
 }
 
 static int check(struct report *report, struct error *err)
 {
-	return reader_run(&standard_input, -1, report, err);
+	return reader_run(&image_rules, &standard_input, -1, report, err);
+}
+
+static int layer(struct report *report, struct error *err)
+{
+	return reader_run(&layer_rules, &standard_input, UNPACK_TREE_FD, report, err);
+}
+
+static int files(struct report *report, struct error *err)
+{
+	return reader_run(&bundle_rules, &standard_input, UNPACK_TREE_FD, report, err);
 }
 
 static int decompress(struct report *report, struct error *err)
@@ -38,16 +48,18 @@ static int decompress(struct report *report, struct error *err)
 	return r < 0 ? r : report_add(report, UNPACK_DONE, "", "", 0, 0);
 }
 
+enum { WITH_TREE = 1 << 0 | 1 << UNPACK_TREE_FD | 1 << UNPACK_REPORT_FD };
+
 static const struct mode {
 	const char *option;
 	struct confinement confinement;
 	int (*run)(struct report *report, struct error *err);
 } modes[] = {
 	{ "--decompress", { .keep_fds = 1 << 0 | 1 << 1 | 1 << UNPACK_REPORT_FD }, decompress },
-	{ "--extract",
-	  { .keep_fds = 1 << 0 | 1 << UNPACK_TREE_FD | 1 << UNPACK_REPORT_FD, .tree = true },
-	  extract },
+	{ "--extract", { .keep_fds = WITH_TREE, .tree = true }, extract },
 	{ "--check", { .keep_fds = 1 << 0 | 1 << UNPACK_REPORT_FD }, check },
+	{ "--layer", { .keep_fds = WITH_TREE, .tree = true, .change = true }, layer },
+	{ "--files", { .keep_fds = WITH_TREE, .tree = true }, files },
 };
 
 /* The C library opens a file of its own when it first converts between character sets; later it

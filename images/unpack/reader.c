@@ -7,6 +7,7 @@
 
 #include "images/unpack/layout.h"
 #include "images/unpack/tree.h"
+#include "images/unpack/whiteout.h"
 
 enum {
 	READ_BYTES = 256 << 10,
@@ -14,6 +15,7 @@ enum {
 };
 
 struct reader {
+	const struct rules *rules;
 	const struct reader_source *source;
 	struct archive *archive;
 	struct report *report;
@@ -284,25 +286,41 @@ static int take_content(struct reader *r, const struct member *m, int verdict)
 	return got == ARCHIVE_EOF ? 0 : archive_fault(r, m->name);
 }
 
+static int make(struct reader *r, const struct member *m, int verdict, const char *path,
+		const char *target)
+{
+	int e = verdict == LAYOUT_TREE ? tree_make(&r->tree, m, path, target, r->err) : 0;
+
+	if (e == 0 && m->type == MEMBER_FILE)
+		e = take_content(r, m, verdict);
+	if (e == 0 && verdict == LAYOUT_TREE)
+		e = tree_end_file(&r->tree, m, r->err);
+	return e;
+}
+
 static int take(struct reader *r, struct archive_entry *e)
 {
 	char path[LIMIT_PATH_BYTES], target[LIMIT_PATH_BYTES];
 	struct member m = { 0 };
 	int verdict = take_member(r, e, &m);
-	int code = 0;
 
+	r->layout.stream = (uint64_t)archive_filter_bytes(r->archive, -1);
 	if (verdict == LAYOUT_TREE)
-		verdict = layout_member(&r->layout, &m, path, target);
-	if (verdict < 0 || verdict == LAYOUT_SKIP)
-		return verdict < 0 ? verdict
-				   : 0; /* the content is passed over with the next header */
-	if (verdict == LAYOUT_TREE)
-		code = tree_make(&r->tree, &m, path, target, r->err);
-	if (code == 0 && m.type == MEMBER_FILE)
-		code = take_content(r, &m, verdict);
-	if (code == 0 && verdict == LAYOUT_TREE)
-		code = tree_end_file(&r->tree, &m, r->err);
-	return code;
+		verdict = r->rules->member(&r->layout, &m, path, target);
+	if (verdict < 0)
+		return verdict;
+	switch ((enum layout_verdict)verdict) {
+	case LAYOUT_SKIP: /* the content is passed over with the next header */
+		return 0;
+	case LAYOUT_WHITEOUT:
+		return whiteout_file(&r->tree.place, path, r->err);
+	case LAYOUT_OPAQUE:
+		return whiteout_beside(&r->tree.place, path, r->err);
+	case LAYOUT_TREE:
+	case LAYOUT_MANIFEST:
+		break;
+	}
+	return make(r, &m, verdict, path, target);
 }
 
 static int take_all(struct reader *r)
@@ -342,32 +360,27 @@ static int check_rest(struct reader *r)
 		       : 0;
 }
 
-static int take_implied(struct reader *r)
+static int report_implied(struct reader *r)
 {
 	const struct buf *implied = &r->layout.implied;
 	int e = 0;
 
-	for (size_t at = 0; e == 0 && at < implied->len; at += strlen(implied->data + at) + 1) {
-		const char *p = implied->data + at;
-
-		e = tree_imply(&r->tree, p, r->err);
-		if (e == 0)
-			e = report_add(r->report, UNPACK_IMPLIED, p, "", 0, 0);
-	}
+	for (size_t at = 0; e == 0 && at < implied->len; at += strlen(implied->data + at) + 1)
+		e = report_add(r->report, UNPACK_IMPLIED, implied->data + at, "", 0, 0);
 	return e;
 }
 
 static int finish(struct reader *r)
 {
-	int e = layout_end(&r->layout);
+	int e = r->rules->end(&r->layout);
 
 	if (e == 0)
-		e = take_implied(r);
+		e = report_implied(r);
 	if (e == 0)
 		e = tree_end(&r->tree, r->err);
-	if (e == 0)
-		e = report_add(r->report, UNPACK_MANIFEST, "",
-			       r->manifest.data ? r->manifest.data : "", r->manifest.len, 0);
+	if (e == 0 && r->manifest.data)
+		e = report_add(r->report, UNPACK_MANIFEST, "", r->manifest.data, r->manifest.len,
+			       0);
 	if (e == 0)
 		e = report_add(r->report, UNPACK_DONE, "", "", 0, r->layout.bytes);
 	return e;
@@ -386,8 +399,8 @@ static int run(struct reader *r)
 	return e == 0 ? finish(r) : e;
 }
 
-int reader_run(const struct reader_source *source, int root, struct report *report,
-	       struct error *err)
+int reader_run(const struct rules *rules, const struct reader_source *source, int root,
+	       struct report *report, struct error *err)
 {
 	_cleanup_(free_archive) struct archive *archive = archive_read_new();
 	_free_ struct reader *r = calloc(1, sizeof(*r));
@@ -395,6 +408,7 @@ int reader_run(const struct reader_source *source, int root, struct report *repo
 
 	if (!archive || !r)
 		return error_set(err, -ENOMEM, "out of memory");
+	r->rules = rules;
 	r->archive = archive;
 	r->source = source;
 	r->report = report;
@@ -404,7 +418,7 @@ int reader_run(const struct reader_source *source, int root, struct report *repo
 	if (e < 0)
 		e = error_set(err, e, "out of memory");
 	if (e == 0)
-		e = tree_init(&r->tree, root, err);
+		e = tree_init(&r->tree, root, rules->over, err);
 	if (e == 0)
 		e = run(r);
 	tree_deinit(&r->tree);

@@ -5,6 +5,7 @@
  * matter, so this also runs on a fuzzer's bytes.
  */
 #include "base/base.h"
+#include "images/unpack/layout.h"
 #include "images/unpack/report.h"
 
 /* Reads some bytes: their number, 0 at the end, or a negative errno. */
@@ -13,8 +14,9 @@ struct reader_source {
 	void *arg;
 };
 
-/* root: the empty directory to fill, or -1 to look only. What is wrong with the archive becomes
- * records of report, the manifest one as well. 0 when all was read, faults or not; a negative errno
- * and err when that could not be (no memory, disk full); -EBADMSG when a fault ended it early. */
-int reader_run(const struct reader_source *source, int root, struct report *report,
-	       struct error *err) _must_check_;
+/* root: the directory to fill or (rules->over) to change, or -1 to look only, which rules->over does
+ * without. What is wrong with the archive becomes records of report, the manifest one as well. 0 when
+ * all was read, faults or not; a negative errno and err when that could not be (no memory, disk
+ * full); -EBADMSG when a fault ended it early. */
+int reader_run(const struct rules *rules, const struct reader_source *source, int root,
+	       struct report *report, struct error *err) _must_check_;

@@ -103,7 +103,7 @@ enum seen_kind seen_get(const struct seen *s, uint64_t hash)
 int seen_set(struct seen *s, uint64_t hash, enum seen_kind kind)
 {
 	uint64_t *slot;
-	int r = s->n >= s->room / 4 * 3 ? grow(s) : 0;
+	int r = s->n >= s->room / 8 * 7 ? grow(s) : 0;
 
 	if (r < 0)
 		return r;

@@ -12,10 +12,13 @@
  *
  * --layer: no manifest, no rootfs/; what is there is replaced (a directory by a directory only in its
  * attributes), ".wh.NAME" removes NAME of the layers below, ".wh..wh..opq" all that they have in its
- * directory (OCI image specification, layer.md; whiteouts go first, wherever they are in the
- * archive); "./" is the tree's root. Any number of layers one after the other.
+ * directory (OCI image specification, layer.md; wherever in the archive they are, whiteouts take
+ * nothing that this layer brings); "./" is the tree's root. Any number of layers one after the other.
+ * What no member describes keeps its attributes and times, the root too: whoever makes the directory
+ * for the first layer gives it those that an image without "./" is to have. docs/oci-rulings.md says
+ * what is done where tools differ.
  * --files: regular files, directories and (for docker-archive) symbolic links that stay inside;
- * everything else is a fault.
+ * everything else is a fault. All belong to root with the modes 0600 and 0700.
  *
  * Before the first byte is read the program has shut itself in (confine.c): no descriptor but
  * these, no network, no file tree but the directory, no capability but those that owners, modes

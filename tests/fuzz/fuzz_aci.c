@@ -36,7 +36,7 @@ static void run(const uint8_t *data, size_t size, int root)
 	struct bytes bytes = { data, size };
 	const struct reader_source source = { give, &bytes };
 	struct error err = { 0 };
-	int r = reader_run(&source, root, &report, &err);
+	int r = reader_run(&image_rules, &source, root, &report, &err);
 
 	/* an end before the end has a reason */
 	assert(r == 0 || report.records.len || err.code);

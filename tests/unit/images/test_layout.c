@@ -31,9 +31,9 @@ static int teardown(void **state)
 
 static int see(struct fixture *f, const char *name, enum member_type type, const char *target)
 {
-	const struct member m = { .name = name, .type = type, .target = target };
+	struct member m = { .name = name, .type = type, .target = target };
 
-	return layout_member(&f->layout, &m, f->path, f->target);
+	return image_rules.member(&f->layout, &m, f->path, f->target);
 }
 
 static void test_paths(void **state)
@@ -49,7 +49,7 @@ static void test_paths(void **state)
 	assert_int_equal(see(f, "rootfs/y", MEMBER_HARDLINK, "./rootfs/usr//lib/x"), LAYOUT_TREE);
 	assert_string_equal(f->target, "usr/lib/x");
 	assert_int_equal(f->report.faults, 0);
-	assert_int_equal(layout_end(&f->layout), 0);
+	assert_int_equal(image_rules.end(&f->layout), 0);
 	assert_int_equal(f->layout.implied.len, strlen("usr") + 1 + strlen("usr/lib") + 1);
 	assert_memory_equal(f->layout.implied.data, "usr\0usr/lib", f->layout.implied.len);
 }
@@ -62,7 +62,7 @@ static void test_implied_become_real(void **state)
 	assert_int_equal(see(f, "rootfs/a", MEMBER_DIRECTORY, NULL), LAYOUT_TREE);
 	assert_int_equal(see(f, "rootfs/a", MEMBER_DIRECTORY, NULL), LAYOUT_SKIP);
 	assert_int_equal(f->report.faults, 1);
-	assert_int_equal(layout_end(&f->layout), 0);
+	assert_int_equal(image_rules.end(&f->layout), 0);
 	assert_int_equal(f->report.faults, 3); /* no manifest, no rootfs */
 	assert_string_equal(f->layout.implied.data, "a/b");
 }
@@ -86,7 +86,22 @@ static void test_member_limit(void **state)
 	int r = LAYOUT_TREE;
 
 	f->layout.members = LIMIT_ARCHIVE_MEMBERS - 2;
+	f->layout.stream = LIMIT_ARCHIVE_BYTES;
 	assert_int_equal(see(f, "rootfs/a", MEMBER_FILE, NULL), LAYOUT_TREE); /* and rootfs */
+	r = see(f, "rootfs/b", MEMBER_FILE, NULL);
+	assert_int_equal(r, -EBADMSG);
+}
+
+/* Beyond LIMIT_ARCHIVE_SMALL a member needs bytes of the archive. */
+static void test_small_members(void **state)
+{
+	struct fixture *f = *state;
+	int r = LAYOUT_TREE;
+
+	f->layout.members = LIMIT_ARCHIVE_SMALL - 1;
+	assert_int_equal(see(f, "rootfs", MEMBER_DIRECTORY, NULL), LAYOUT_TREE);
+	f->layout.stream = LIMIT_ARCHIVE_MEMBER_BYTES;
+	assert_int_equal(see(f, "rootfs/a", MEMBER_FILE, NULL), LAYOUT_TREE);
 	r = see(f, "rootfs/b", MEMBER_FILE, NULL);
 	assert_int_equal(r, -EBADMSG);
 }
@@ -94,13 +109,13 @@ static void test_member_limit(void **state)
 static void test_byte_limit(void **state)
 {
 	struct fixture *f = *state;
-	const struct member half = { .name = "rootfs/a", .size = LIMIT_ARCHIVE_BYTES / 2 };
-	const struct member rest = { .name = "rootfs/b", .size = LIMIT_ARCHIVE_BYTES / 2 };
-	const struct member more = { .name = "rootfs/c", .size = 1 };
+	struct member half = { .name = "rootfs/a", .size = LIMIT_ARCHIVE_BYTES / 2 };
+	struct member rest = { .name = "rootfs/b", .size = LIMIT_ARCHIVE_BYTES / 2 };
+	struct member more = { .name = "rootfs/c", .size = 1 };
 
-	assert_int_equal(layout_member(&f->layout, &half, f->path, f->target), LAYOUT_TREE);
-	assert_int_equal(layout_member(&f->layout, &rest, f->path, f->target), LAYOUT_TREE);
-	assert_int_equal(layout_member(&f->layout, &more, f->path, f->target), -EBADMSG);
+	assert_int_equal(image_rules.member(&f->layout, &half, f->path, f->target), LAYOUT_TREE);
+	assert_int_equal(image_rules.member(&f->layout, &rest, f->path, f->target), LAYOUT_TREE);
+	assert_int_equal(image_rules.member(&f->layout, &more, f->path, f->target), -EBADMSG);
 	assert_int_equal(f->layout.bytes, LIMIT_ARCHIVE_BYTES);
 }
 
@@ -164,6 +179,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_implied_become_real, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_faults, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_member_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_small_members, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_byte_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_depth_limit, setup, teardown),
 		cmocka_unit_test(test_seen),
