@@ -34,8 +34,8 @@ enum { DISCOVER_ENDPOINTS = 1, DISCOVER_KEYS = 2 };
  * ref->wanted: the labels that fill templates; version is "latest" when not asked for, os and arch
  * are the host's. 0 also when nothing was found (the attempts say why); negative when it could
  * not be looked for. */
-int discover(const struct net *n, const struct reference *ref, unsigned what,
-	     struct discovery *ret, struct error *err) _must_check_;
+int discover(const struct net *n, const struct reference *ref, unsigned what, struct discovery *ret,
+	     struct error *err) _must_check_;
 
 /* "tried https://a?ac-discovery=1: 404; ...": for errors. The caller frees. */
 char *discovery_attempts_text(const struct discovery *d);

@@ -15,10 +15,13 @@
 #include "mosaic/mosaic.h"
 #include "store/store.h"
 
+struct pod_dirs;
+
 struct images {
 	struct store *store;
 	struct mosaic *mosaic;
-	const char *libexec; /* directory of carob-unpack and its like */
+	const char *libexec;         /* directory of carob-unpack and its like */
+	const struct pod_dirs *pods; /* whose manifests hold images too; NULL: nobody's */
 };
 
 /* What the caller wants of the network, and gives up. Strings stay the caller's. */
@@ -28,7 +31,7 @@ struct images_policy {
 	const char *config; /* carob.yaml */
 	bool config_given;  /* it must be there */
 	bool insecure_signature;
-	bool insecure_http; /* for the host of the reference itself */
+	bool insecure_http;                /* for the host of the reference itself */
 	const char *const *insecure_hosts; /* "HOST[:PORT]" for which http is allowed */
 	size_t n_insecure_hosts;
 };
@@ -66,8 +69,9 @@ struct images_fetched {
 	bool was_there;
 };
 int images_fetch(const struct images *im, const struct images_policy *policy,
-		 struct images_fetched *list, size_t n, int (*each)(const struct images_fetched *f, const struct error *err, void *arg), void *arg,
-		 const struct images_progress *progress, struct error *err) _must_check_;
+		 struct images_fetched *list, size_t n,
+		 int (*each)(const struct images_fetched *f, const struct error *err, void *arg),
+		 void *arg, const struct images_progress *progress, struct error *err) _must_check_;
 
 /* Imports an archive or an image directory (manifest + rootfs/). STORE_EXISTS when it was there.
  * Nothing remains of what is refused. faults (may be NULL) gets everything wrong with it. */
@@ -90,17 +94,122 @@ int images_validate(const struct images *im, const char *path, const char **ret_
  * overwrite not asked for. */
 struct images_recipe {
 	const char *rootfs;   /* the directory */
-	const char *manifest; /* the file, JSON */
+	const char *manifest; /* the file, JSON or YAML; JSON goes in byte for byte, unless there
+			       * is something to be added */
 	const char *out;
 	const char *compression; /* "none", "gzip", "bzip2", "xz" */
 	bool overwrite;
+	const char *const *from; /* IDs of images of the store that become dependencies, in order,
+				  * behind those of the manifest */
+	size_t n_from;
+	/* Reads a manifest that is YAML; NULL: only JSON is taken. */
+	int (*read_yaml)(const char *text, size_t len, struct json_t **ret, struct error *err);
 };
 int images_build(const struct images *im, const struct images_recipe *recipe,
 		 char ret_id[STORE_ID_TEXT], const struct images_progress *progress,
 		 struct error *err) _must_check_;
 
-/* Removes an image, its volume and the rendered chains that hold it. -EBUSY naming who uses it. */
+/* Writes an archive of the image to out: as it came, or, of one that did not come as an archive (an
+ * OCI image), packed from its manifest and its tree and compressed so; that has an ID of its own.
+ * *ret_packed: that one, "" for the archive that came. */
+int images_export(const struct images *im, const char *id, int out, const char *compression,
+		  char ret_packed[STORE_ID_TEXT], const struct images_progress *progress,
+		  struct error *err) _must_check_;
+
+/* Copies an image out of the store, with everything that its files have: to the directory out, which
+ * must not exist, or be empty, unless overwrite is asked for; then it takes the place of what is
+ * there. It appears when it is complete; nothing remains of what fails. */
+struct images_extraction {
+	const char *out;
+	bool rendered;    /* with its dependencies and white lists, as an app sees it */
+	bool rootfs_only; /* out is the root file system; else it has manifest and rootfs/ */
+	bool overwrite;
+	/* asked again and again; a value other than 0 ends it and is returned. May be NULL */
+	int (*interrupted)(struct error *err);
+};
+int images_extract(const struct images *im, const char *id, const struct images_extraction *x,
+		   const struct images_progress *progress, struct error *err) _must_check_;
+
+/* Removes an image, its volume and the rendered chains that hold it. -EBUSY naming who uses it, and
+ * when it is pinned. */
 int images_remove(const struct images *im, const char *id, struct error *err) _must_check_;
+/* Also when it is pinned. */
+int images_remove_pinned(const struct images *im, const char *id, struct error *err) _must_check_;
+
+/* Who uses which image. */
+enum images_use_kind { IMAGES_USE_POD, IMAGES_USE_VOLUME, IMAGES_USE_IMAGE };
+struct images_use {
+	char image[STORE_ID_TEXT]; /* is used by */
+	enum images_use_kind kind;
+	char *by; /* POD-UUID/APP, the name of a volume, an image's ID */
+};
+struct images_uses {
+	struct images_use *list; /* by image */
+	size_t n;
+};
+int images_uses_read(const struct images *im, struct images_uses *ret, struct error *err)
+	_must_check_;
+void images_uses_deinit(struct images_uses *u);
+/* The uses of one image, or NULL. */
+const struct images_use *images_uses_of(const struct images_uses *u, const char *id, size_t *ret_n);
+
+/* Removes images that no pod and no volume uses, that nobody depends on who stays, that are not
+ * pinned, and that were used last, or imported, longer ago than grace_ns. Then what images_collect()
+ * does. Works on a full disk. */
+struct images_gone {
+	const char *kind;               /* "image", "leftover" */
+	const char *name;               /* an ID; how many leftovers */
+	const struct store_info *image; /* NULL for leftovers */
+	uint64_t bytes;
+	const struct error *failure; /* it could not be removed; or NULL */
+};
+struct images_gc {
+	int64_t grace_ns;
+	bool dry_run;                                        /* only tells; no leftovers then */
+	int (*each)(const struct images_gone *g, void *arg); /* 0 or a negative errno */
+	void *arg;
+};
+int images_gc(const struct images *im, const struct images_gc *gc, struct error *err) _must_check_;
+
+/*
+ * Looks for what is damaged and for what belongs to nothing.
+ *
+ * Of each image: info and manifest can be read; the archive, read to its end, has the image's ID and
+ * its manifest (of an OCI image: every blob its digest, the documents each other's); the volume is
+ * there, and its tree, attribute for attribute, is what the archive makes; so is the rendered chain
+ * (it is rendered once more beside). Then, when no images were asked for: strays in the store
+ * (store_each_stray), volumes "image.*" and "chain.*" without an image, unfinished volumes.
+ *
+ * repair makes anew what can be made from what is there. An image whose archive is damaged is fetched
+ * again (refetch) or, when nobody uses it and it is not pinned, removed; strays are removed.
+ */
+struct images_finding {
+	const char *object;   /* "images/ID/aci", "volume image.ID" */
+	const char *image;    /* the ID, or NULL */
+	const char *name;     /* the image's name, or "" */
+	const char *what;     /* is wrong */
+	const char *repaired; /* "made anew", "removed", ...; NULL: it is as it was */
+	const char *why_not;  /* it could not be repaired; or NULL */
+};
+struct images_check {
+	const char *const *ids; /* of images; n_ids 0: everything */
+	size_t n_ids;
+	bool quick; /* no archive is read and no tree compared */
+	bool repair;
+	/* Brings an image that was just taken out of the store back to it, from where it came;
+	 * origin is its file "origin", source that of its info. NULL: none can. */
+	int (*refetch)(const struct images *im, const char *id, const char *origin,
+		       const char *source, void *arg, struct error *err);
+	/* Fills the empty directory tree from the blobs of an OCI image. NULL: not compared. */
+	int (*unpack_oci)(const struct images *im, const char *id, int tree, void *arg,
+			  struct error *err);
+	int (*each)(const struct images_finding *f, void *arg); /* 0 or a negative errno */
+	int (*interrupted)(struct error *err);                  /* as above */
+	void *arg;                                              /* of all of them */
+};
+/* *ret_left: findings that were not repaired. 0 also then. */
+int images_check(const struct images *im, const struct images_check *check, unsigned *ret_left,
+		 const struct images_progress *progress, struct error *err) _must_check_;
 
 /* Removes rendered volumes and staged leftovers that no image and no pod needs. */
 int images_collect(const struct images *im, unsigned *ret_n, struct error *err) _must_check_;

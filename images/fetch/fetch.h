@@ -52,13 +52,13 @@ struct fetch_record {
 enum { FETCH_TEXT_BYTES = 8 << 10 };
 
 /* The headers that are reported. */
-#define FETCH_HEADERS                                                                          \
+#define FETCH_HEADERS                                                                           \
 	"content-type", "etag", "last-modified", "location", "retry-after", "www-authenticate", \
 		"docker-content-digest"
 
 enum fetch_failure {
-	FETCH_FAILED = 1,  /* for good: the URL, TLS, the protocol */
-	FETCH_FAILED_NOW,  /* try again: look-up, connection, cut, time-out */
-	FETCH_TOO_LARGE,   /* the body is longer than max */
-	FETCH_LOCAL,       /* the file, memory, confinement */
+	FETCH_FAILED = 1, /* for good: the URL, TLS, the protocol */
+	FETCH_FAILED_NOW, /* try again: look-up, connection, cut, time-out */
+	FETCH_TOO_LARGE,  /* the body is longer than max */
+	FETCH_LOCAL,      /* the file, memory, confinement */
 };

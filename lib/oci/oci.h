@@ -101,10 +101,10 @@ int oci_to_appc(const struct oci_config *config, const struct oci_manifest *mani
 /* docker://HOST[:PORT]/REPO[:TAG][@DIGEST], without "docker://". Docker's own short names mean
  * docker.io/library/. */
 struct oci_reference {
-	char host[256]; /* as the API's: "registry-1.docker.io" for docker.io */
+	char host[256];   /* as the API's: "registry-1.docker.io" for docker.io */
 	char domain[256]; /* as written: "docker.io" */
 	char repository[256];
-	char tag[129];                 /* "latest" when neither tag nor digest was written; or "" */
+	char tag[129];                /* "latest" when neither tag nor digest was written; or "" */
 	char digest[OCI_DIGEST_TEXT]; /* or "" */
 };
 int oci_reference_parse(struct oci_reference *ret, const char *text, struct error *err)
