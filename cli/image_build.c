@@ -10,7 +10,7 @@ struct build_options {
 static const struct cli_option build_options[] = {
 	{ "rootfs", 0, "DIR", "the root file system", CLI_STRING,
 	  offsetof(struct build_options, rootfs), .complete = CLI_COMPLETE_DIRECTORY },
-	{ "manifest", 0, "FILE", "the image manifest, JSON", CLI_STRING,
+	{ "manifest", 0, "FILE", "the image manifest, JSON or YAML", CLI_STRING,
 	  offsetof(struct build_options, manifest), .complete = CLI_COMPLETE_FILE },
 	{ "from", 0, "IMAGE", "depend on this image of the store; several: in this order", CLI_LIST,
 	  offsetof(struct build_options, from), .complete = CLI_COMPLETE_IMAGE },
@@ -32,6 +32,13 @@ static int find_all(const struct cli *cli, const struct cli_list *words, struct 
 		list[i] = ids[i];
 	}
 	return r;
+}
+
+static int read_yaml(const char *text, size_t len, struct json_t **ret, struct error *err)
+{
+	struct json_reader reader = { .report = json_report_error, .arg = err };
+
+	return yaml_read_text(&reader, text, len, LIMIT_MANIFEST_BYTES, ret, NULL);
 }
 
 static int build(const struct cli *cli, const struct build_options *o, const char *out,
@@ -60,7 +67,8 @@ static int build(const struct cli *cli, const struct build_options *o, const cha
 					 .compression = o->compression,
 					 .overwrite = o->overwrite,
 					 .from = from,
-					 .n_from = o->from.n };
+					 .n_from = o->from.n,
+					 .read_yaml = read_yaml };
 	r = images_build(&im, &recipe, id, &report, err);
 	progress_end(&bar);
 	return r ? r : cli_print(err, "%s\n", id);

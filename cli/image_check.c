@@ -81,7 +81,8 @@ static int check_found(const struct images *im, const struct check_options *o,
 	struct progress bar;
 	const struct images_progress report = progress_begin(&bar);
 	struct check_walk w = { .o = o, .bar = &bar, .rows = json_array() };
-	/* what fetches images, and what unpacks those of OCI, is given to .refetch and .unpack_oci */
+	/* what fetches images, and what unpacks those of OCI, is given to .refetch and
+	 * .unpack_oci */
 	const struct images_check check = {
 		.ids = ids,
 		.n_ids = n,

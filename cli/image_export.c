@@ -26,9 +26,7 @@ struct export
 
 static int write_to(const struct export *x, int fd, struct error *err)
 {
-	char packed[STORE_ID_TEXT];
-
-	return images_export(x->im, x->id, fd, x->compression, packed, x->progress, err);
+	return images_export(x->im, x->id, fd, x->compression, x->progress, err);
 }
 
 /* Beside, then renamed or linked: an export that did not finish leaves no file of that name. */

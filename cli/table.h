@@ -37,18 +37,16 @@ struct table_options {
 };
 
 /* The options that fill the last three, of a struct that has a struct table_options. */
-#define TABLE_SELECT(type, member)                                                                  \
-	{ "columns",    'o',                                                                        \
-	  "COLUMN,...", "these columns, in this order",                                             \
-	  CLI_STRING,   offsetof(type, member.columns) },                                           \
-		{ "sort",      0,                                                                   \
-		  "[-]COLUMN", "order by this column; with - the largest first",                    \
-		  CLI_STRING,  offsetof(type, member.sort) },                                       \
-	{                                                                                           \
-		"filter", 0, "COLUMN=VALUE|COLUMN~PATTERN",                                         \
-			"only where the column is that, or fits the pattern; several: all of them", \
-			CLI_LIST, offsetof(type, member.filters)                                    \
-	}
+/* clang-format off */
+#define TABLE_SELECT(type, member) \
+	{ "columns", 'o', "COLUMN,...", "these columns, in this order", CLI_STRING, \
+	  offsetof(type, member.columns) }, \
+	{ "sort", 0, "[-]COLUMN", "order by this column; with - the largest first", CLI_STRING, \
+	  offsetof(type, member.sort) }, \
+	{ "filter", 0, "COLUMN=VALUE|COLUMN~PATTERN", \
+	  "only where the column is that, or fits the pattern; several: all of them", CLI_LIST, \
+	  offsetof(type, member.filters) }
+/* clang-format on */
 
 /* Are all columns there that the options name? 0, or CLI_USAGE with a sentence that lists them. To
  * be asked before the rows are made. */

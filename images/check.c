@@ -1,8 +1,8 @@
 /*
  * The store, looked at from one end to the other: each image by itself, then whatever belongs to
- * none. An image is locked while it is looked at, not the store for as long as all of them take; the
- * strays are looked for with everything locked, lest what somebody is just bringing in is taken for
- * one, and that is quick.
+ * none. It is locked for one image after the other, not for as long as all of them take; the strays
+ * are looked for with everything locked, lest what somebody is just bringing in is taken for one,
+ * and that is quick.
  */
 #include "images/check.h"
 

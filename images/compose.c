@@ -70,7 +70,8 @@ static json_t *dependency_json(const struct appc_image *image, const char *id)
 			 labels);
 }
 
-/* The key may be written in any case; a manifest without one gets it as the specification has it. */
+/* The key may be written in any case; a manifest without one gets it as the specification has
+ * it. */
 static json_t *dependencies_of(json_t *root)
 {
 	const char *key;

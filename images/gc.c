@@ -192,19 +192,32 @@ static int sweep_locked(const struct images *im, const struct images_gc *gc, str
 	return r == 0 ? remove_rest(&s, &uses, err) : r;
 }
 
-static int collect_rest(const struct images *im, const struct images_gc *gc, struct error *err)
+static int tell_leftovers(const struct images_gc *gc, const char *kind, unsigned n,
+			  struct error *err)
 {
-	struct images_gone gone = { .kind = "leftover" };
+	struct images_gone gone = { .kind = kind };
 	char count[32];
-	unsigned n = 0;
-	int r = images_collect(im, &n, err);
+	int r;
 
-	if (r < 0 || n == 0)
-		return r;
+	if (n == 0)
+		return 0;
 	snprintf(count, sizeof(count), "%u", n);
 	gone.name = count;
 	r = gc->each(&gone, gc->arg);
 	return r < 0 ? error_set(err, r, "cannot tell what was removed") : 0;
+}
+
+static int collect_rest(const struct images *im, const struct images_gc *gc, struct error *err)
+{
+	unsigned n = 0;
+	int r = store_partial_collect(im->store, gc->grace_ns, &n, err);
+
+	if (r == 0)
+		r = tell_leftovers(gc, "unfinished downloads", n, err);
+	n = 0;
+	if (r == 0)
+		r = images_collect(im, &n, err);
+	return r == 0 ? tell_leftovers(gc, "leftovers", n, err) : r;
 }
 
 int images_gc(const struct images *im, const struct images_gc *gc, struct error *err)

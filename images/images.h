@@ -109,16 +109,15 @@ int images_build(const struct images *im, const struct images_recipe *recipe,
 		 char ret_id[STORE_ID_TEXT], const struct images_progress *progress,
 		 struct error *err) _must_check_;
 
-/* Writes an archive of the image to out: as it came, or, of one that did not come as an archive (an
- * OCI image), packed from its manifest and its tree and compressed so; that has an ID of its own.
- * *ret_packed: that one, "" for the archive that came. */
+/* Writes an archive of the image to out: as it came, or, of one that did not come as an archive
+ * (an OCI image), packed from its manifest and its tree and compressed so; that has an ID of its
+ * own. */
 int images_export(const struct images *im, const char *id, int out, const char *compression,
-		  char ret_packed[STORE_ID_TEXT], const struct images_progress *progress,
-		  struct error *err) _must_check_;
+		  const struct images_progress *progress, struct error *err) _must_check_;
 
-/* Copies an image out of the store, with everything that its files have: to the directory out, which
- * must not exist, or be empty, unless overwrite is asked for; then it takes the place of what is
- * there. It appears when it is complete; nothing remains of what fails. */
+/* Copies an image out of the store, with everything that its files have: to the directory out,
+ * which must not exist, or be empty, unless overwrite is asked for; then it takes the place of
+ * what is there. It appears when it is complete; nothing remains of what fails. */
 struct images_extraction {
 	const char *out;
 	bool rendered;    /* with its dependencies and white lists, as an app sees it */
@@ -154,12 +153,12 @@ void images_uses_deinit(struct images_uses *u);
 const struct images_use *images_uses_of(const struct images_uses *u, const char *id, size_t *ret_n);
 
 /* Removes images that no pod and no volume uses, that nobody depends on who stays, that are not
- * pinned, and that were used last, or imported, longer ago than grace_ns. Then what images_collect()
- * does. Works on a full disk. */
+ * pinned, and that were used last, or imported, longer ago than grace_ns. Then downloads that
+ * nobody went on with for as long, and what images_collect() does. Works on a full disk. */
 struct images_gone {
-	const char *kind;               /* "image", "leftover" */
-	const char *name;               /* an ID; how many leftovers */
-	const struct store_info *image; /* NULL for leftovers */
+	const char *kind;               /* "image", "unfinished downloads", "leftovers" */
+	const char *name;               /* an ID; how many there were */
+	const struct store_info *image; /* NULL for what is none */
 	uint64_t bytes;
 	const struct error *failure; /* it could not be removed; or NULL */
 };
@@ -174,14 +173,14 @@ int images_gc(const struct images *im, const struct images_gc *gc, struct error 
 /*
  * Looks for what is damaged and for what belongs to nothing.
  *
- * Of each image: info and manifest can be read; the archive, read to its end, has the image's ID and
- * its manifest (of an OCI image: every blob its digest, the documents each other's); the volume is
- * there, and its tree, attribute for attribute, is what the archive makes; so is the rendered chain
- * (it is rendered once more beside). Then, when no images were asked for: strays in the store
+ * Of each image: info and manifest can be read; the archive, read to its end, has the image's ID
+ * and its manifest (of an OCI image: every blob its digest, the documents each other's); the volume
+ * is there, and its tree, attribute for attribute, is what the archive makes; so is the rendered
+ * chain (it is rendered once more beside). Then, when no images were asked for: strays in the store
  * (store_each_stray), volumes "image.*" and "chain.*" without an image, unfinished volumes.
  *
- * repair makes anew what can be made from what is there. An image whose archive is damaged is fetched
- * again (refetch) or, when nobody uses it and it is not pinned, removed; strays are removed.
+ * repair makes anew what can be made from what is there. An image whose archive is damaged is
+ * fetched again (refetch) or, when nobody uses it and it is not pinned, removed; so are strays.
  */
 struct images_finding {
 	const char *object;   /* "images/ID/aci", "volume image.ID" */

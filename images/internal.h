@@ -139,8 +139,8 @@ struct lay {
  * merge. */
 int lay_tree(const struct lay *l, struct error *err) _must_check_;
 
-/* One directory tree as the other, attribute for attribute: 1 when they are the same, 0 when not and
- * *ret_what says what differs first. The caller frees it. (compare.c) */
+/* One directory tree as the other, attribute for attribute: 1 when they are the same, 0 when not
+ * and *ret_what says what differs first. The caller frees it. (compare.c) */
 struct comparison {
 	int a, b;
 	int (*interrupted)(struct error *err); /* may be NULL */
@@ -161,8 +161,8 @@ int images_remove_unused(const struct images *im, const char *id, struct error *
 
 /* ---- compose.c ------------------------------------------------------------------------------- */
 
-/* The manifest that the recipe asks for, in an open file (it has no name): the bytes of the recipe's
- * file, or JSON made of them. It is valid. */
+/* The manifest that the recipe asks for, in an open file (it has no name): the bytes of the
+ * recipe's file, or JSON made of them. It is valid. */
 int images_compose_manifest(const struct images *im, const struct images_recipe *recipe,
 			    struct error *err) _must_check_;
 

@@ -106,8 +106,8 @@ static bool created(int manifest, char seconds[24])
 	return true;
 }
 
-/* No time in the archive is later than SOURCE_DATE_EPOCH, else than the manifest says that the image
- * was created. */
+/* No time in the archive is later than SOURCE_DATE_EPOCH, else than the manifest says that the
+ * image was created. */
 static int start_packing(struct packer *p, const struct images *im, int manifest, int rootfs,
 			 int out, struct error *err)
 {
@@ -345,8 +345,7 @@ static int pack_stored(struct build *b, const char *id, int out)
 }
 
 int images_export(const struct images *im, const char *id, int out, const char *compression,
-		  char ret_packed[STORE_ID_TEXT], const struct images_progress *progress,
-		  struct error *err)
+		  const struct images_progress *progress, struct error *err)
 {
 	_cleanup_(build_deinit) struct build b = {
 		.im = im,
@@ -364,15 +363,7 @@ int images_export(const struct images *im, const char *id, int out, const char *
 		.err = err,
 	};
 	_close_ int documents = store_open_file(im->store, id, "oci-manifest", NULL);
-	int r;
+	int r = documents < 0 ? copy_archive(im, id, out, err) : pack_stored(&b, id, out);
 
-	if (documents < 0) {
-		ret_packed[0] = '\0';
-		return copy_archive(im, id, out, err);
-	}
-	r = pack_stored(&b, id, out);
-	if (r < 0)
-		return error_context(err, r, "export", id);
-	stream_id(&b.stream, ret_packed);
-	return 0;
+	return r < 0 ? error_context(err, r, "export", id) : 0;
 }

@@ -82,9 +82,9 @@ static int look_at_image(int dir, const char *name, void *arg)
 
 /* ---- what somebody was at -------------------------------------------------------------------- */
 
-static bool is_held(int dir, const char *name)
+static bool is_held(int dir, const char *name, int flags)
 {
-	_close_ int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_close_ int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | flags);
 
 	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
@@ -93,7 +93,7 @@ static int look_at_staged(int dir, const char *name, void *arg)
 {
 	char object[OBJECT_TEXT];
 
-	if (is_held(dir, name))
+	if (is_held(dir, name, O_DIRECTORY))
 		return 0;
 	snprintf(object, sizeof(object), "staging/%s", name);
 	return tell(arg, object, "who made it has died");
@@ -101,9 +101,11 @@ static int look_at_staged(int dir, const char *name, void *arg)
 
 static int look_at_partial(int dir, const char *name, void *arg)
 {
-	char object[OBJECT_TEXT];
+	char object[OBJECT_TEXT], data[LIMIT_NAME_BYTES + 6];
 
-	if (is_held(dir, name))
+	/* whoever fetches has the directory, the program that it started the data */
+	snprintf(data, sizeof(data), "%s/data", name);
+	if (is_held(dir, name, O_DIRECTORY) || is_held(dir, data, 0))
 		return 0;
 	snprintf(object, sizeof(object), "partial/%s", name);
 	return tell(arg, object,

@@ -264,7 +264,8 @@ static size_t compose_group(int names, const struct store_info **images, size_t 
 	return count;
 }
 
-/* Writes the file for the first of n images unless it is right already; the number of its images. */
+/* Writes the file for the first of n images unless it is right already; the number of its
+ * images. */
 static int write_group(struct store *s, int names, const struct store_info **images, size_t n,
 		       struct error *err)
 {

@@ -190,8 +190,8 @@ struct store_stray {
 };
 
 /* Calls fn for everything in the store's directories that no image accounts for: unknown files,
- * what dead importers left in staging/, downloads that nobody holds, files of names/ that do not say
- * what images/ says. The store is locked by the caller, exclusively, lest what is just being
+ * what dead importers left in staging/, downloads that nobody holds, files of names/ that do not
+ * say what images/ says. The store is locked by the caller, exclusively, lest what is just being
  * adopted is taken for a stray. A value of fn other than 0 ends the walk and is returned. */
 int store_each_stray(struct store *s, int (*fn)(const struct store_stray *stray, void *arg),
 		     void *arg, struct error *err) _must_check_;
