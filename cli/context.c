@@ -28,7 +28,7 @@ int cli_pod_open(const struct cli *cli, const char *word, char ret_uuid[UUID_TEX
 /* The usual case, first: everything is there. */
 static int images_open(const struct cli *cli, bool create, struct images *ret, struct error *err)
 {
-	_images_ struct images im = { .libexec = cli->libexec };
+	_images_ struct images im = { .libexec = cli->libexec, .pods = &cli->dirs };
 	char path[LIMIT_PATH_BYTES];
 	int r;
 

@@ -88,11 +88,11 @@ static void label_decode(char *s)
 	*out = '\0';
 }
 
-struct json_t *image_info_json(const struct store_info *info)
+struct json_t *image_info_json(struct store *store, const struct store_info *info)
 {
 	json_t *labels = json_object();
 	_free_ char *copy = strdup(info->labels ? info->labels : "");
-	char *rest = copy, *word, imported[TIME_TEXT];
+	char *rest = copy, *word, imported[TIME_TEXT], used[TIME_TEXT];
 
 	if (!labels || !copy) {
 		json_decref(labels);
@@ -108,10 +108,13 @@ struct json_t *image_info_json(const struct store_info *info)
 		json_object_set_new(labels, word, json_string(value));
 	}
 	time_format(imported, info->imported_ns);
-	return json_pack("{s:s, s:s?, s:o, s:I, s:I, s:s, s:s?}", "id", info->id, "name",
-			 info->name, "labels", labels, "size", (json_int_t)info->size,
+	time_format(used, store_last_used(store, info));
+	return json_pack("{s:s, s:s?, s:o, s:O?, s:I, s:I, s:s, s:s, s:s?, s:b}", "id", info->id,
+			 "name", info->name, "labels", labels, "version",
+			 json_object_get(labels, "version"), "size", (json_int_t)info->size,
 			 "archiveSize", (json_int_t)info->archive_size, "imported", imported,
-			 "source", info->source);
+			 "lastUsed", used, "source", info->source, "pinned",
+			 store_is_pinned(store, info->id));
 }
 
 int image_put_faults(const char *file, const struct appc_faults *faults, int fd)
@@ -136,12 +139,18 @@ int image_put_faults(const char *file, const struct appc_faults *faults, int fd)
 }
 
 static const struct cli_verb *const image_verbs[] = {
-	&verb_image_import, &verb_image_list,   &verb_image_show,  &verb_image_cat_manifest,
-	&verb_image_rm,     &verb_image_export, &verb_image_build, NULL,
+	&verb_image_import, &verb_image_list,
+	&verb_image_show,   &verb_image_cat_manifest,
+	&verb_image_rm,     &verb_image_pin,
+	&verb_image_unpin,  &verb_image_gc,
+	&verb_image_check,  &verb_image_export,
+	&verb_image_build,  &verb_image_extract,
+	&verb_image_render, NULL,
 };
 
 const struct cli_verb verb_image = {
 	.name = "image",
-	.summary = "Bring images into the store, look at them, remove them, make them",
+	.summary =
+		"Bring images into the store, look at them, keep, check and remove them, make them",
 	.verbs = image_verbs,
 };

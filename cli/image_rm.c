@@ -5,8 +5,8 @@ struct rm_options {
 };
 
 static const struct cli_option rm_options[] = {
-	{ "force", 'f', NULL, "do not mind images that do not exist", CLI_FLAG,
-	  offsetof(struct rm_options, force) },
+	{ "force", 'f', NULL, "also pinned ones, and do not mind images that do not exist",
+	  CLI_FLAG, offsetof(struct rm_options, force) },
 	{ NULL },
 };
 
@@ -20,7 +20,7 @@ static int rm_one(const struct images *im, const char *word, bool force, struct 
 		return 0;
 	}
 	if (r == 0)
-		r = images_remove(im, id, err);
+		r = force ? images_remove_pinned(im, id, err) : images_remove(im, id, err);
 	return r == -EBUSY ? CLI_STATE : r;
 }
 

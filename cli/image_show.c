@@ -22,6 +22,8 @@ static const struct table_column facts[] = {
 	{ "imported", "imported" },
 	{ "size", "size", .format = table_format_size },
 	{ "archive size", "archiveSize", .format = table_format_size },
+	{ "last used", "lastUsed" },
+	{ "pinned", "pinned" },
 	{ NULL },
 };
 
@@ -44,7 +46,7 @@ static int load(const struct cli *cli, const char *word, json_t **ret_info, char
 		r = store_manifest(store, id, ret_manifest, ret_len, err);
 	if (r != 0)
 		return r;
-	*ret_info = image_info_json(&info);
+	*ret_info = image_info_json(store, &info);
 	return *ret_info ? 0 : error_set(err, -ENOMEM, "%s", word);
 }
 

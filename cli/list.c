@@ -14,6 +14,7 @@ struct list_options {
 static const struct cli_option list_options[] = {
 	{ "state", 0, "preparing|prepared|running|exited|aborted", "only pods in this state",
 	  CLI_CHOICE, offsetof(struct list_options, state) },
+	TABLE_SELECT(struct list_options, table),
 	{ "json", 0, NULL, "as JSON", CLI_FLAG, offsetof(struct list_options, table.json) },
 	{ "quiet", 'q', NULL, "only the UUIDs, whole", CLI_FLAG,
 	  offsetof(struct list_options, table.quiet) },
@@ -30,6 +31,8 @@ static const struct table_column list_columns[] = {
 	{ "IMAGES", "images" },
 	{ "EXIT", "exit", .right = true },
 	{ "CREATED", "created", .format = table_format_age },
+	{ "HOSTNAME", "hostname", .hidden = true },
+	{ "DETACHED", "detached", .hidden = true },
 	{ NULL },
 };
 
@@ -83,25 +86,35 @@ static json_t *sorted(json_t *rows)
 	return result;
 }
 
-static int list_run(const struct cli *cli, struct cli_args *args, struct error *err)
+static int list(const struct cli *cli, struct cli_args *args, const struct list_options *o,
+		struct error *err)
 {
-	struct list_options o = { 0 };
-	struct cli_set set = { list_options, &o };
-	struct list_walk walk = { .cli = cli };
-	int r = cli_parse(&set, 1, args, err);
+	struct list_walk walk = { .cli = cli, .state = o->state };
+	int r = cli_want_operands(args, 0, 0, err);
 
 	if (r == 0)
-		r = cli_want_operands(args, 0, 0, err);
+		r = table_check(list_columns, &o->table, err);
 	if (r != 0)
 		return r;
-	walk.state = o.state;
 	walk.rows = json_array();
 	r = walk.rows ? pod_each(&cli->dirs, list_one, &walk, err) : -ENOMEM;
 	if (r < 0) {
 		json_decref(walk.rows);
 		return err->code ? r : error_set(err, r, "cannot list the pods");
 	}
-	return table_print(sorted(walk.rows), list_columns, &o.table, err);
+	return table_print(sorted(walk.rows), list_columns, &o->table, err);
+}
+
+static int list_run(const struct cli *cli, struct cli_args *args, struct error *err)
+{
+	struct list_options o = { 0 };
+	struct cli_set set = { list_options, &o };
+	int r = cli_parse(&set, 1, args, err);
+
+	if (r == 0)
+		r = list(cli, args, &o, err);
+	cli_options_deinit(list_options, &o);
+	return r;
 }
 
 const struct cli_verb verb_list = {

@@ -13,10 +13,15 @@
 
 enum { COMMAND_BYTES = 4096 };
 
+struct ps_options {
+	struct table_options table;
+};
+
 static const struct cli_option ps_options[] = {
-	{ "json", 0, NULL, "as JSON", CLI_FLAG, offsetof(struct table_options, json) },
+	TABLE_SELECT(struct ps_options, table),
+	{ "json", 0, NULL, "as JSON", CLI_FLAG, offsetof(struct ps_options, table.json) },
 	{ "no-legend", 0, NULL, "no line of titles", CLI_FLAG,
-	  offsetof(struct table_options, no_legend) },
+	  offsetof(struct ps_options, table.no_legend) },
 	{ NULL },
 };
 
@@ -180,22 +185,19 @@ static int ps_pod(const struct pod *pod, json_t *rows, struct error *err)
 		       : 0;
 }
 
-static int ps_run(const struct cli *cli, struct cli_args *args, struct error *err)
+static int ps(const struct cli *cli, const char *word, const struct table_options *o,
+	      struct error *err)
 {
-	struct table_options o = { 0 };
-	struct cli_set set = { ps_options, &o };
 	_cleanup_(pod_deinit) struct pod pod = { 0 };
 	_close_ int dirfd = -1;
 	char uuid[UUID_TEXT];
 	json_t *rows;
-	int r = cli_parse(&set, 1, args, err);
+	int r = table_check(ps_columns, o, err);
 
 	if (r == 0)
-		r = cli_want_operands(args, 1, 1, err);
-	if (r == 0)
-		r = cli_pod_open(cli, args->argv[0], uuid, &dirfd, err);
+		r = cli_pod_open(cli, word, uuid, &dirfd, err);
 	if (r == 0 && pod_is_held(dirfd) != 1) {
-		error_set(err, -ESRCH, "pod %s is not running.", args->argv[0]);
+		error_set(err, -ESRCH, "pod %s is not running.", word);
 		r = CLI_STATE;
 	}
 	if (r == 0)
@@ -205,8 +207,22 @@ static int ps_run(const struct cli *cli, struct cli_args *args, struct error *er
 	rows = json_array();
 	r = rows ? ps_pod(&pod, rows, err) : error_set(err, -ENOMEM, "ps");
 	if (r == 0)
-		return table_print(rows, ps_columns, &o, err);
+		return table_print(rows, ps_columns, o, err);
 	json_decref(rows);
+	return r;
+}
+
+static int ps_run(const struct cli *cli, struct cli_args *args, struct error *err)
+{
+	struct ps_options o = { 0 };
+	struct cli_set set = { ps_options, &o };
+	int r = cli_parse(&set, 1, args, err);
+
+	if (r == 0)
+		r = cli_want_operands(args, 1, 1, err);
+	if (r == 0)
+		r = ps(cli, args->argv[0], &o.table, err);
+	cli_options_deinit(ps_options, &o);
 	return r;
 }
 

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/table_select.h"
 
 enum {
-	COLUMNS_MAX = 12,
 	TABLE_BYTES = 256 << 20,
 	SHORT_ID = 8,      /* of a UUID */
 	SHORT_DIGEST = 12, /* of an image ID */
@@ -14,7 +14,7 @@ enum {
 
 /* ---- cells ----------------------------------------------------------------------------------- */
 
-static void format_plain(char dst[TABLE_CELL], const json_t *value)
+void table_format_plain(char dst[TABLE_CELL], const json_t *value)
 {
 	size_t used = 0;
 
@@ -99,7 +99,7 @@ static void cell_make(char dst[TABLE_CELL], const struct table_column *column, c
 	else if (column->format && !whole)
 		column->format(raw, value);
 	else
-		format_plain(raw, value);
+		table_format_plain(raw, value);
 	str_escape(dst, TABLE_CELL, raw[0] ? raw : "-");
 }
 
@@ -130,28 +130,28 @@ static int cell_add(struct buf *b, const char *text, size_t room, bool right, bo
 	return r;
 }
 
-static int text_make(struct buf *b, const json_t *rows, const struct table_column *columns,
+static int text_make(struct buf *b, const json_t *rows, const struct table_chosen *chosen,
 		     bool legend)
 {
-	size_t widths[COLUMNS_MAX] = { 0 }, n = 0;
+	size_t widths[TABLE_COLUMNS] = { 0 }, n = chosen->n;
+	const struct table_column *const *columns = chosen->columns;
 	char cell[TABLE_CELL];
 	int r = 0;
 
-	/* cppcheck-suppress arrayIndexThenCheck ; the check comes first */
-	for (; n < COLUMNS_MAX && columns[n].title; n++) {
-		widths[n] = legend ? strlen(columns[n].title) : 0;
+	for (size_t c = 0; c < n; c++) {
+		widths[c] = legend ? strlen(columns[c]->title) : 0;
 		for (size_t i = 0; i < json_array_size(rows); i++) {
-			cell_make(cell, &columns[n], json_array_get(rows, i), false);
-			if (width(cell) > widths[n])
-				widths[n] = width(cell);
+			cell_make(cell, columns[c], json_array_get(rows, i), false);
+			if (width(cell) > widths[c])
+				widths[c] = width(cell);
 		}
 	}
 	for (size_t c = 0; r == 0 && legend && c < n; c++)
-		r = cell_add(b, columns[c].title, widths[c], columns[c].right, c + 1 == n);
+		r = cell_add(b, columns[c]->title, widths[c], columns[c]->right, c + 1 == n);
 	for (size_t i = 0; r == 0 && i < json_array_size(rows); i++)
 		for (size_t c = 0; r == 0 && c < n; c++) {
-			cell_make(cell, &columns[c], json_array_get(rows, i), false);
-			r = cell_add(b, cell, widths[c], columns[c].right, c + 1 == n);
+			cell_make(cell, columns[c], json_array_get(rows, i), false);
+			r = cell_add(b, cell, widths[c], columns[c]->right, c + 1 == n);
 		}
 	return r;
 }
@@ -168,20 +168,34 @@ static int first_column(struct buf *b, const json_t *rows, const struct table_co
 	return r;
 }
 
+/* Takes the reference of rows. */
+static int print(json_t *rows, const struct table_column *columns, const struct table_options *o,
+		 struct error *err)
+{
+	_buf_ struct buf b = BUF_INIT(TABLE_BYTES);
+	struct table_chosen chosen;
+	int r = table_choose(columns, o, &chosen, err);
+
+	if (r == 0 && o->json && !o->quiet)
+		return cli_put_json(rows, err);
+	if (r == 0)
+		r = o->quiet ? first_column(&b, rows, columns)
+			     : text_make(&b, rows, &chosen, !o->no_legend);
+	json_decref(rows);
+	if (r != 0)
+		return r == CLI_USAGE ? r : error_set(err, r, "cannot make the list");
+	return cli_put(b.data, b.len, err);
+}
+
 int table_print(struct json_t *rows, const struct table_column *columns,
 		const struct table_options *o, struct error *err)
 {
-	_buf_ struct buf b = BUF_INIT(TABLE_BYTES);
+	_json_ struct json_t *all = rows;
+	struct json_t *chosen = NULL;
 	int r;
 
 	if (!rows)
 		return error_set(err, -ENOMEM, "cannot make the list");
-	if (o->json && !o->quiet)
-		return cli_put_json(rows, err);
-	r = o->quiet ? first_column(&b, rows, columns)
-		     : text_make(&b, rows, columns, !o->no_legend);
-	json_decref(rows);
-	if (r < 0)
-		return error_set(err, r, "cannot make the list");
-	return cli_put(b.data, b.len, err);
+	r = table_select(all, columns, o, &chosen, err);
+	return r == 0 ? print(chosen, columns, o, err) : r;
 }

@@ -165,6 +165,16 @@ static int visit_dependency(struct walk *w, const struct appc_dependency *d)
 			 d->image_id ? d->image_id : "");
 }
 
+/* The image at the root of the walk decides for which system its dependencies are. */
+static void take_system(struct walk *w, const struct appc_image *image)
+{
+	const char *os = appc_pairs_get(&image->labels, "os");
+	const char *arch = appc_pairs_get(&image->labels, "arch");
+
+	w->os = os ? os : appc_host_os();
+	w->arch = arch ? arch : appc_host_arch();
+}
+
 static int visit(struct walk *w, const char *id, const struct appc_dependency *as)
 {
 	struct appc_image *image = NULL;
@@ -180,15 +190,10 @@ static int visit(struct walk *w, const char *id, const struct appc_dependency *a
 		r = read_image(w, id, &image);
 	if (r < 0)
 		return r;
-	if (!as) {
-		const char *os = appc_pairs_get(&image->labels, "os"),
-			   *arch = appc_pairs_get(&image->labels, "arch");
-
-		w->os = os ? os : appc_host_os();
-		w->arch = arch ? arch : appc_host_arch();
-	} else {
+	if (!as)
+		take_system(w, image);
+	else
 		r = check_image(w, as, id, image);
-	}
 	memcpy(w->above[w->depth].id, id, STORE_ID_TEXT);
 	w->above[w->depth++].name = image->name;
 	for (size_t i = 0; r == 0 && i < image->n_dependencies; i++)
@@ -235,20 +240,39 @@ int chain_each_missing(const struct images *im, const char *id,
 	return walk(&chain, &how, id);
 }
 
-void chain_volume_name(char *dst, const struct chain *c)
+/* ---- what can be found of it ----------------------------------------------------------------- */
+
+static int reach(struct walk *w, const char *id, bool (*fn)(const char *id, void *arg), void *arg)
 {
-	unsigned char digest[SHA512_DIGEST_SIZE];
-	struct sha512_ctx ctx;
-	char line[STORE_ID_TEXT + 32];
+	_appc_image_ struct appc_image *image = NULL;
+	int r = read_image(w, id, &image);
 
-	sha512_init(&ctx);
-	for (size_t i = 0; i < c->n; i++) {
-		int len = snprintf(line, sizeof(line), "%s %zu\n", c->links[i].id,
-				   c->links[i].parent);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0 || w->depth == LIMIT_DEPENDENCY_DEPTH)
+		return 0;
+	if (w->depth++ == 0)
+		take_system(w, image);
+	r = 0;
+	for (size_t i = 0; r == 0 && i < image->n_dependencies; i++) {
+		char found[STORE_ID_TEXT];
 
-		sha512_update(&ctx, (size_t)len, (const unsigned char *)line);
+		r = find_image(w, &image->dependencies[i], found);
+		if (r == 0 && fn(found, arg))
+			r = reach(w, found, fn, arg);
+		r = r == -ENOMEM ? r : 0;
 	}
-	sha512_digest(&ctx, sizeof(digest), digest);
-	memcpy(dst, "chain.", 6);
-	hex_encode(dst + 6, digest, 32);
+	if (--w->depth == 0)
+		w->os = w->arch = NULL; /* the image's */
+	return r;
 }
+
+int chain_reach(const struct images *im, const char *id, bool (*fn)(const char *id, void *arg),
+		void *arg, struct error *err)
+{
+	_free_ struct walk *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return error_set(err, -ENOMEM, "out of memory");
+	w->im = im;
+	return reach(w, id, fn, arg) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;

@@ -16,10 +16,13 @@
 #include "mosaic/mosaic.h"
 #include "store/store.h"
 
+struct pod_dirs;
+
 struct images {
 	struct store *store;
 	struct mosaic *mosaic;
-	const char *libexec; /* directory of carob-unpack and its like */
+	const char *libexec;         /* directory of carob-unpack and its like */
+	const struct pod_dirs *pods; /* whose manifests hold images too; NULL: nobody's */
 };
 
 /* What the caller wants of the network, and gives up. Strings stay the caller's. */
@@ -29,7 +32,7 @@ struct images_policy {
 	const char *config; /* carob.yaml */
 	bool config_given;  /* it must be there */
 	bool insecure_signature;
-	bool insecure_http; /* for the host of the reference itself */
+	bool insecure_http;                /* for the host of the reference itself */
 	const char *const *insecure_hosts; /* "HOST[:PORT]" for which http is allowed */
 	size_t n_insecure_hosts;
 };
@@ -73,48 +76,3 @@ struct images_fetching {
 };
 /* The first failure is returned when all have ended. */
 int images_fetch(const struct images *im, const struct images_policy *policy,
-		 const struct images_fetching *f, const struct images_progress *progress,
-		 struct error *err) _must_check_;
-
-/* Where the image NAME[:VERSION][,LABEL=VALUE]... and the keys of its name could be had (what:
- * DISCOVER_ENDPOINTS, DISCOVER_KEYS, or both). Asks for pages and nothing else. 0 also when there
- * is nothing. */
-int images_discover(const struct images *im, const struct images_policy *policy,
-		    const char *reference, unsigned what, struct discovery *ret, struct error *err)
-	_must_check_;
-
-/* Imports an archive or an image directory (manifest + rootfs/). STORE_EXISTS when it was there.
- * Nothing remains of what is refused. faults (may be NULL) gets everything wrong with it. */
-int images_import(const struct images *im, const char *path, char ret_id[STORE_ID_TEXT],
-		  struct appc_faults *faults, const struct images_progress *progress,
-		  struct error *err) _must_check_;
-
-/* The rendered volume of the image: made now if it does not exist. volume needs MOSAIC_NAME_MAX
- * + 1. *ret_manifest (may be NULL) gets the image's manifest; the caller frees it. */
-int images_render(const struct images *im, const char *id, char *volume,
-		  struct appc_image **ret_manifest, struct error *err) _must_check_;
-
-/* Archive, image directory or manifest: faults with paths or member names. 0 or -EBADMSG.
- * *ret_kind: "image", "pod manifest", "image manifest", "image layout". */
-int images_validate(const struct images *im, const char *path, const char **ret_kind,
-		    struct appc_faults *faults, struct error *err) _must_check_;
-
-/* Makes an archive. Bit for bit the same for the same input, given SOURCE_DATE_EPOCH or the
- * same file times (images/pack/pack.h). ret_id: its image ID. -EEXIST when out is there and
- * overwrite not asked for. */
-struct images_recipe {
-	const char *rootfs;   /* the directory */
-	const char *manifest; /* the file, JSON */
-	const char *out;
-	const char *compression; /* "none", "gzip", "bzip2", "xz" */
-	bool overwrite;
-};
-int images_build(const struct images *im, const struct images_recipe *recipe,
-		 char ret_id[STORE_ID_TEXT], const struct images_progress *progress,
-		 struct error *err) _must_check_;
-
-/* Removes an image, its volume and the rendered chains that hold it. -EBUSY naming who uses it. */
-int images_remove(const struct images *im, const char *id, struct error *err) _must_check_;
-
-/* Removes rendered volumes and staged leftovers that no image and no pod needs. */
-int images_collect(const struct images *im, unsigned *ret_n, struct error *err) _must_check_;

@@ -168,6 +168,11 @@ int chain_each_missing(const struct images *im, const char *id,
 		       struct error *err) _must_check_;
 #define _chain_ _cleanup_(chain_deinit)
 
+/* Calls fn with each image that this one depends on and the store has, whether or not all of them
+ * are there; below it the walk goes on only when fn says so. */
+int chain_reach(const struct images *im, const char *id, bool (*fn)(const char *id, void *arg),
+		void *arg, struct error *err) _must_check_;
+
 /* Is one volume, that of the image, all there is to it? */
 bool chain_is_simple(const struct appc_image *image);
 
@@ -183,12 +188,48 @@ struct lay {
 	size_t n_whitelists;
 	const char *implied; /* directories of src whose attributes nobody chose, NUL behind each */
 	size_t implied_len;
+	uint64_t size; /* bytes of all regular files, for the progress; 0: not known */
+	const struct images_progress *progress; /* may be NULL */
+	int (*interrupted)(struct error *err);  /* a value other than 0 ends it; may be NULL */
 };
 
 /* Lays what is in src over dst by the rules of appc (spec/aci.md, "dependency matching" and the
  * path white list): what comes later wins, a link is replaced and not followed, directories
  * merge. */
 int lay_tree(const struct lay *l, struct error *err) _must_check_;
+
+/* One directory tree as the other, attribute for attribute: 1 when they are the same, 0 when not
+ * and *ret_what says what differs first. The caller frees it. (compare.c) */
+struct comparison {
+	int a, b;
+	int (*interrupted)(struct error *err); /* may be NULL */
+};
+int compare_trees(const struct comparison *c, char **ret_what, struct error *err) _must_check_;
+
+/* ---- remove.c -------------------------------------------------------------------------------- */
+
+/* 1 and the name of the volume with its dependencies (MOSAIC_NAME_MAX + 1); 0 when it has none, or
+ * they cannot be told any more. */
+int images_own_chain(const struct images *im, const char *id, char *ret) _must_check_;
+
+/* 0 when nobody uses the image and nobody depends on it, else -EBUSY naming who. */
+int images_check_unused(const struct images *im, const char *id, struct error *err) _must_check_;
+
+/* Removes an image that nobody uses; the caller has the store's lock. */
+int images_remove_unused(const struct images *im, const char *id, struct error *err) _must_check_;
+
+/* ---- compose.c ------------------------------------------------------------------------------- */
+
+/* The manifest that the recipe asks for, in an open file (it has no name): the bytes of the
+ * recipe's file, or JSON made of them. It is valid. */
+int images_compose_manifest(const struct images *im, const struct images_recipe *recipe,
+			    struct error *err) _must_check_;
+
+/* ---- render.c -------------------------------------------------------------------------------- */
+
+/* Lays the chain down in the empty directory dst. */
+int render_lay(const struct images *im, const struct chain *c, int dst, struct error *err)
+	_must_check_;
 
 /* ---- import.c -------------------------------------------------------------------------------- */
 

@@ -13,6 +13,8 @@
 
 #include "images/internal.h"
 
+#define PROGRESS_NS 200000000 /* between two reports */
+
 struct directory {
 	char *path; /* "." or "etc/ssl" */
 	size_t parent;
@@ -33,6 +35,8 @@ struct laying {
 	void *links;          /* a tree of struct hard_link, by tsearch() */
 	const char **implied; /* sorted */
 	size_t n_implied;
+	uint64_t bytes; /* laid down so far */
+	int64_t next_report;
 	struct error *err;
 };
 
@@ -282,15 +286,32 @@ static int lay_special(struct laying *w, int dir, const char *name, const char *
 	return r < 0 ? fail(w, r, "copy", path) : 0;
 }
 
+/* Between two files: says how far it is, and asks whether to go on. */
+static int go_on(struct laying *w, const struct stat *st)
+{
+	const struct images_progress *progress = w->lay->progress;
+
+	if (S_ISREG(st->st_mode))
+		w->bytes += (uint64_t)st->st_size;
+	if (progress && time_boot_ns() >= w->next_report) {
+		progress->report(progress->arg, "the files", w->bytes,
+				 w->bytes < w->lay->size ? w->lay->size : 0);
+		w->next_report = time_boot_ns() + PROGRESS_NS;
+	}
+	return w->lay->interrupted ? w->lay->interrupted(w->err) : 0;
+}
+
 static int lay_entry(struct laying *w, size_t parent, int dir, const char *name, const char *path,
 		     const struct stat *st)
 {
 	bool there;
-	int r = lay_directory(w, parent);
+	int r = go_on(w, st);
 
 	if (r == 0)
+		r = lay_directory(w, parent);
+	if (r == 0)
 		r = clear_place(w, path, false, &there);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	return S_ISREG(st->st_mode) ? lay_file(w, dir, name, path, st)
 				    : lay_special(w, dir, name, path, st);

@@ -1,5 +1,6 @@
 /* A directory through carob-pack (images/pack/pack.h), and archives made for people. */
 #include <fcntl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 
 #include "images/internal.h"
@@ -86,15 +87,40 @@ static int packer_finish(struct packer *p, struct appc_faults *faults, struct er
 	return r;
 }
 
+/* "2024-01-01T00:00:00Z" in the manifest's annotation "created" as seconds; false without one. */
+static bool created(int manifest, char seconds[24])
+{
+	_appc_image_ struct appc_image *image = NULL;
+	_free_ char *text = NULL;
+	const char *value;
+	int64_t ns;
+	size_t len;
+
+	if (file_read_fd(manifest, LIMIT_MANIFEST_BYTES, &text, &len) < 0 ||
+	    appc_image_read(&image, text, len, NULL) < 0)
+		return false; /* who reads it next says what is wrong */
+	value = appc_pairs_get(&image->annotations, "created");
+	if (!value || time_parse(value, &ns) < 0)
+		return false;
+	snprintf(seconds, 24, "%jd", (intmax_t)(ns < 0 ? 0 : ns / 1000000000));
+	return true;
+}
+
+/* No time in the archive is later than SOURCE_DATE_EPOCH, else than the manifest says that the
+ * image was created. */
 static int start_packing(struct packer *p, const struct images *im, int manifest, int rootfs,
 			 int out, struct error *err)
 {
+	const char *epoch = getenv("SOURCE_DATE_EPOCH");
+	char seconds[24];
 	struct helper h = {
-		.arguments = { "--pack", getenv("SOURCE_DATE_EPOCH") },
+		.arguments = { "--pack", epoch },
 		.stdio = { manifest, out, -1 },
 		.fd3 = rootfs,
 	};
 
+	if (!epoch && created(manifest, seconds))
+		h.arguments[1] = seconds;
 	return packer_start(p, im, &h, err);
 }
 
@@ -114,6 +140,7 @@ struct build {
 	int manifest, rootfs;
 	int out; /* a file beside the one that is to be */
 	const struct images_recipe *recipe;
+	const char *compression;
 	struct packer packer, compressor;
 	struct stream stream;
 	struct error *err;
@@ -132,33 +159,22 @@ static void build_deinit(struct build *b)
 
 static int open_input(struct build *b)
 {
-	const char *manifest = b->recipe->manifest, *rootfs = b->recipe->rootfs;
-	_appc_faults_ struct appc_faults faults = APPC_FAULTS_INIT;
-	_appc_image_ struct appc_image *image = NULL;
-	_free_ char *text = NULL;
-	size_t len;
-	int r;
+	const char *rootfs = b->recipe->rootfs;
 
 	b->rootfs = open(rootfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (b->rootfs < 0)
 		return error_set(b->err, -errno, "cannot open the directory %s", rootfs);
-	b->manifest = open(manifest, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (b->manifest < 0)
-		return error_set(b->err, -errno, "cannot open %s", manifest);
-	r = file_read_fd(b->manifest, LIMIT_MANIFEST_BYTES, &text, &len);
-	if (r < 0)
-		return error_set(b->err, r, "cannot read %s", manifest);
-	r = appc_image_read(&image, text, len, &faults);
-	return r < 0 ? images_faults_error(&faults, manifest, b->err) : 0;
+	b->manifest = images_compose_manifest(b->im, b->recipe, b->err);
+	return b->manifest < 0 ? b->manifest : 0;
 }
 
 static int start_compressing(struct build *b)
 {
 	_close_ int in = -1, out = -1;
-	struct helper h = { .arguments = { "--compress", b->recipe->compression }, .fd3 = -1 };
+	struct helper h = { .arguments = { "--compress", b->compression }, .fd3 = -1 };
 	int r;
 
-	if (str_eq(b->recipe->compression, "none")) {
+	if (str_eq(b->compression, "none")) {
 		b->stream.out = fcntl(b->out, F_DUPFD_CLOEXEC, 3);
 		return b->stream.out < 0 ? error_set(b->err, -errno, "cannot write the archive")
 					 : 0;
@@ -258,6 +274,7 @@ int images_build(const struct images *im, const struct images_recipe *recipe,
 		.rootfs = -1,
 		.out = -1,
 		.recipe = recipe,
+		.compression = recipe->compression,
 		.packer = PACKER_INIT,
 		.compressor = PACKER_INIT,
 		.stream = { .in = -1,
@@ -281,4 +298,72 @@ int images_build(const struct images *im, const struct images_recipe *recipe,
 		return error_context(err, r, "build", recipe->out);
 	stream_id(&b.stream, ret_id);
 	return 0;
+}
+
+/* ---- images_export() ------------------------------------------------------------------------- */
+
+static int copy_archive(const struct images *im, const char *id, int out, struct error *err)
+{
+	_close_ int archive = store_open_archive(im->store, id, err);
+	ssize_t n = 1;
+
+	if (archive < 0)
+		return archive;
+	while (n != 0) {
+		n = sendfile(out, archive, NULL, 1 << 20);
+		if (n < 0 && errno != EINTR)
+			return error_set(err, -errno, "cannot write the archive");
+	}
+	return 0;
+}
+
+static int open_stored(struct build *b, const char *id)
+{
+	char volume[160];
+	int r;
+
+	store_volume_name(volume, id);
+	b->manifest = store_open_file(b->im->store, id, "manifest", b->err);
+	r = b->manifest < 0 ? b->manifest : images_restore(b->im, id, b->err);
+	return r < 0 ? r
+		     : mosaic_mount(b->im->mosaic, volume, MOSAIC_MOUNT_READONLY,
+				    MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC, &b->rootfs, b->err);
+}
+
+static int pack_stored(struct build *b, const char *id, int out)
+{
+	int r = store_lock(b->im->store, STORE_LOCK_SHARED, b->err);
+
+	if (r < 0)
+		return r;
+	b->out = fcntl(out, F_DUPFD_CLOEXEC, 3);
+	r = b->out < 0 ? error_set(b->err, -errno, "cannot write the archive") : open_stored(b, id);
+	if (r == 0)
+		r = run(b);
+	store_unlock(b->im->store);
+	return r;
+}
+
+int images_export(const struct images *im, const char *id, int out, const char *compression,
+		  const struct images_progress *progress, struct error *err)
+{
+	_cleanup_(build_deinit) struct build b = {
+		.im = im,
+		.manifest = -1,
+		.rootfs = -1,
+		.out = -1,
+		.compression = compression,
+		.packer = PACKER_INIT,
+		.compressor = PACKER_INIT,
+		.stream = { .in = -1,
+			    .out = -1,
+			    .archive = -1,
+			    .progress = progress,
+			    .what = "the archive" },
+		.err = err,
+	};
+	_close_ int documents = store_open_file(im->store, id, "oci-manifest", NULL);
+	int r = documents < 0 ? copy_archive(im, id, out, err) : pack_stored(&b, id, out);
+
+	return r < 0 ? error_context(err, r, "export", id) : 0;
 }

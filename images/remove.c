@@ -3,6 +3,7 @@
  * store is locked for itself meanwhile, so nobody imports or renders.
  */
 #include "images/internal.h"
+#include "pod/pod.h"
 
 /* ---- who uses it ----------------------------------------------------------------------------- */
 
@@ -41,6 +42,30 @@ static int check_clones(const struct images *im, const char *volume, const char 
 	int r = mosaic_each(im->mosaic, find_clone, &user, err);
 
 	return r == 1 ? say_used(user.name, err) : r;
+}
+
+/* The pod whose manifest names the image. Its volumes may be copies, which say nothing of it. */
+struct search_pod {
+	const struct images *im;
+	const char *id;
+	char uuid[UUID_TEXT], app[LIMIT_NAME_BYTES + 1];
+};
+
+static int find_pod(const char *uuid, void *arg)
+{
+	_cleanup_(pod_deinit) struct pod pod = { 0 };
+	struct search_pod *s = arg;
+	_close_ int dirfd = pod_open(s->im->pods, uuid, NULL);
+
+	if (dirfd < 0 || pod_read(&pod, dirfd, uuid, NULL) < 0)
+		return 0; /* gone, being made, or damaged: its volumes tell */
+	for (size_t i = 0; i < pod.manifest->n_apps; i++)
+		if (str_eq(pod.manifest->apps[i].image_id, s->id)) {
+			snprintf(s->uuid, sizeof(s->uuid), "%s", uuid);
+			snprintf(s->app, sizeof(s->app), "%s", pod.manifest->apps[i].name);
+			return 1;
+		}
+	return 0;
 }
 
 struct search {
@@ -82,49 +107,92 @@ static int check_dependents(const struct images *im, const char *id, struct erro
 
 /* ---- images_remove() ------------------------------------------------------------------------- */
 
-/* The volume with its dependencies, "" when it has none or they cannot be told any more. */
-static void own_chain(const struct images *im, const char *id, char *ret)
+int images_own_chain(const struct images *im, const char *id, char *ret)
 {
 	_chain_ struct chain chain = { 0 };
+	int r = chain_resolve(&chain, im, id, NULL);
 
 	ret[0] = '\0';
-	if (chain_resolve(&chain, im, id, NULL) == 0 &&
-	    !chain_is_simple(chain.links[chain.n - 1].image))
-		chain_volume_name(ret, &chain);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0 || chain_is_simple(chain.links[chain.n - 1].image))
+		return 0;
+	chain_volume_name(ret, &chain);
+	return 1;
 }
 
-static int remove_locked(const struct images *im, const char *id, struct error *err)
+/* Who found out that nobody uses it holds the lock. A clone made meanwhile is -EBUSY. */
+int images_remove_unused(const struct images *im, const char *id, struct error *err)
 {
-	char volume[160], chain[MOSAIC_NAME_MAX + 1], found[STORE_ID_TEXT];
+	char volume[160], chain[MOSAIC_NAME_MAX + 1];
+	int r = images_own_chain(im, id, chain);
+
+	store_volume_name(volume, id);
+	if (r == 1)
+		r = mosaic_drop(im->mosaic, chain, err);
+	if (r == 0)
+		r = mosaic_drop(im->mosaic, volume, err);
+	return r == 0 ? store_remove(im->store, id, err) : r;
+}
+
+static int check_pods(const struct images *im, const char *id, struct error *err)
+{
+	struct search_pod search = { .im = im, .id = id };
+	int r = im->pods ? pod_each(im->pods, find_pod, &search, err) : 0;
+
+	return r == 1 ? error_set(err, -EBUSY, "it is in use by app %s of pod %s.", search.app,
+				  search.uuid)
+		      : r;
+}
+
+int images_check_unused(const struct images *im, const char *id, struct error *err)
+{
+	char volume[160], chain[MOSAIC_NAME_MAX + 1];
+	int r = images_own_chain(im, id, chain);
+
+	store_volume_name(volume, id);
+	if (r >= 0)
+		r = check_clones(im, volume, chain, err);
+	if (r == 0)
+		r = check_pods(im, id, err);
+	return r == 0 ? check_dependents(im, id, err) : r;
+}
+
+static int remove_locked(const struct images *im, const char *id, bool pinned_too,
+			 struct error *err)
+{
+	char found[STORE_ID_TEXT];
 	int r = store_find_id(im->store, id, found, err);
 
 	if (r == STORE_MISSING)
 		return error_set(err, -ENOENT, "it is not in the store.");
 	if (r != 0)
 		return r < 0 ? r : -EINVAL;
-	store_volume_name(volume, found);
-	own_chain(im, found, chain);
-	r = check_clones(im, volume, chain, err);
-	if (r == 0)
-		r = check_dependents(im, found, err);
-	if (r == 0 && chain[0])
-		r = mosaic_drop(im->mosaic, chain, err);
-	if (r == 0)
-		r = mosaic_drop(im->mosaic, volume, err);
-	if (r == 0)
-		r = store_remove(im->store, found, err);
-	return r;
+	if (!pinned_too && store_is_pinned(im->store, found))
+		return error_set(err, -EBUSY, "it is pinned; unpin it before, or use --force.");
+	r = images_check_unused(im, found, err);
+	return r == 0 ? images_remove_unused(im, found, err) : r;
 }
 
-int images_remove(const struct images *im, const char *id, struct error *err)
+static int remove_image(const struct images *im, const char *id, bool pinned_too, struct error *err)
 {
 	int r = store_lock(im->store, STORE_LOCK_EXCLUSIVE, err);
 
 	if (r < 0)
 		return r;
-	r = remove_locked(im, id, err);
+	r = remove_locked(im, id, pinned_too, err);
 	store_unlock(im->store);
 	return r < 0 ? error_context(err, r, "remove", id) : 0;
+}
+
+int images_remove(const struct images *im, const char *id, struct error *err)
+{
+	return remove_image(im, id, false, err);
+}
+
+int images_remove_pinned(const struct images *im, const char *id, struct error *err)
+{
+	return remove_image(im, id, true, err);
 }
 
 /* ---- images_collect() ------------------------------------------------------------------------ */
@@ -170,8 +238,9 @@ static int add_needed(const struct store_info *info, void *arg)
 
 	store_volume_name(name, info->id);
 	r = add_volume(needed, name);
-	own_chain(needed->im, info->id, name);
-	return r == 0 && name[0] ? add_volume(needed, name) : r;
+	if (r == 0)
+		r = images_own_chain(needed->im, info->id, name);
+	return r == 1 ? add_volume(needed, name) : r;
 }
 
 static int add_ours(const struct mosaic_volume *v, void *arg)

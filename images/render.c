@@ -57,6 +57,15 @@ static int lay_link(const struct images *im, const struct chain *c, size_t link,
 	return r < 0 ? error_context(err, r, "render", c->links[link].image->name) : 0;
 }
 
+int render_lay(const struct images *im, const struct chain *c, int dst, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->n; i++)
+		r = lay_link(im, c, i, dst, err);
+	return r;
+}
+
 static int render_chain(const struct images *im, const struct chain *c, const char *volume,
 			struct error *err)
 {
@@ -64,8 +73,8 @@ static int render_chain(const struct images *im, const struct chain *c, const ch
 	_close_ int dst = -1;
 	int r = mosaic_stage(im->mosaic, &staged, &dst, err);
 
-	for (size_t i = 0; r == 0 && i < c->n; i++)
-		r = lay_link(im, c, i, dst, err);
+	if (r == 0)
+		r = render_lay(im, c, dst, err);
 	if (r == 0)
 		r = mosaic_commit(im->mosaic, &staged, volume, err);
 	mosaic_discard(im->mosaic, &staged);
@@ -128,6 +137,7 @@ int images_render(const struct images *im, const char *id, char *volume,
 	}
 	if (r < 0)
 		return error_context(err, r, "render", image->name);
+	store_touch(im->store, id);
 	memcpy(volume, name, strlen(name) + 1);
 	if (ret_manifest)
 		*ret_manifest = take_ptr(&image);

@@ -116,6 +116,10 @@ int mosaic_each(struct mosaic *m, int (*fn)(const struct mosaic_volume *v, void 
 /* Removes what dead makers left in staging. *ret_n: how many. */
 int mosaic_collect(struct mosaic *m, unsigned *ret_n, struct error *err) _must_check_;
 
+/* Calls fn for each of these instead: where it is below the location, "staging/NAME". */
+int mosaic_each_leftover(struct mosaic *m, int (*fn)(const char *where, void *arg), void *arg,
+			 struct error *err) _must_check_;
+
 /* ---- What only some drivers can do: -EOPNOTSUPP with a sentence from the others -------------- */
 
 /* A read-only copy of from. */

@@ -145,8 +145,21 @@ struct collection {
 	struct mosaic *m;
 	bool volumes; /* take what is no volume; otherwise everything */
 	unsigned n;
+	int (*fn)(const char *where, void *arg); /* is told instead; or NULL */
+	void *arg;
 	struct error *err;
 };
+
+static int tell(const struct collection *c, const char *name)
+{
+	char where[VOLUME_PATH];
+
+	if (c->volumes)
+		volume_path(where, name, NULL);
+	else
+		staging_path(where, name);
+	return c->fn(where, c->arg);
+}
 
 /* A maker that waits for the lock finds the directory gone afterwards (stage.c). */
 static int collect_entry(int dirfd, const char *name, void *arg)
@@ -166,6 +179,8 @@ static int collect_entry(int dirfd, const char *name, void *arg)
 		return 0;
 	if (c->volumes && volume_find(c->m, name, NULL) != VOLUME_NONE)
 		return 0; /* it was finished before we had the lock */
+	if (c->fn)
+		return tell(c, name);
 	r = take_apart(c->m, c->volumes ? "volumes" : "staging", name, c->err);
 	if (r == 0)
 		c->n++;
@@ -194,4 +209,14 @@ int mosaic_collect(struct mosaic *m, unsigned *ret_n, struct error *err)
 		return error_context(err, r, "collect", m->location);
 	*ret_n = c.n;
 	return 0;
+}
+
+int mosaic_each_leftover(struct mosaic *m, int (*fn)(const char *where, void *arg), void *arg,
+			 struct error *err)
+{
+	struct collection c = { .m = m, .fn = fn, .arg = arg, .err = err };
+	int r = collect(&c, "staging");
+
+	c.volumes = true;
+	return r == 0 ? collect(&c, "volumes") : r;
 }

@@ -3,10 +3,11 @@
 #include "store/store.h"
 
 enum {
-	STORE_INFO_BYTES = 64 << 10,                   /* an info file */
-	STORE_LABELS_BYTES = 8 << 10,                  /* the labels of one image, as text */
-	STORE_NAMES_BYTES = 4 << 20,                   /* one name file: all images of one name */
-	STORE_IMAGE_PATH = 7 + STORE_ID_TEXT + 1 + 16, /* "images/ID/manifest" */
+	STORE_INFO_BYTES = 64 << 10,  /* an info file */
+	STORE_LABELS_BYTES = 8 << 10, /* the labels of one image, as text */
+	STORE_NAMES_BYTES = 4 << 20,  /* one name file: all images of one name */
+	STORE_FILE_NAME = 160,        /* "blob.sha512-" and its digits */
+	STORE_IMAGE_PATH = 7 + STORE_ID_TEXT + 1 + STORE_FILE_NAME, /* "images/ID/manifest" */
 };
 
 struct store {
@@ -40,3 +41,7 @@ int store_names_add(struct store *s, const struct store_info *info, struct error
 int store_names_remove(struct store *s, const char *name, const char *id, struct error *err)
 	_must_check_;
 int store_names_rebuild(struct store *s, struct error *err) _must_check_;
+
+/* The files of one name in names/ that do not say what images/ says: "NAME-FILE" and why. */
+int store_names_check(struct store *s, int (*fn)(const char *file, const char *why, void *arg),
+		      void *arg, struct error *err) _must_check_;

@@ -246,25 +246,35 @@ static int by_name(const void *a, const void *b)
 	return (*x)->imported_ns < (*y)->imported_ns ? -1 : (*x)->imported_ns > (*y)->imported_ns;
 }
 
-/* Writes the file for the first of n images, all those of its name that follow included; their
- * number. A file that is right already is left alone. */
-static int write_group(struct store *s, int names, const struct store_info **images, size_t n,
-		       struct error *err)
+/* What the file for the first of n images should hold, all those of its name that follow included;
+ * their number. *ret_right: it does, or it cannot be told. */
+static size_t compose_group(int names, const struct store_info **images, size_t n,
+			    char file[LIMIT_NAME_BYTES + 1], struct buf *lines, bool *ret_right)
 {
-	_buf_ struct buf lines = BUF_INIT(STORE_NAMES_BYTES);
-	char file[LIMIT_NAME_BYTES + 1];
 	_free_ char *text = NULL;
 	size_t count;
 	int r = file_name(file, images[0]->name);
 
 	for (count = 0; count < n && str_eq(images[count]->name, images[0]->name); count++)
 		if (r == 0)
-			r = add_line(&lines, images[count]);
-	if (r < 0) /* an info file that somebody changed: that image is found by ID only */
-		return (int)count;
-	if (file_read(names, file, STORE_NAMES_BYTES, &text, NULL) == 0 && str_eq(text, lines.data))
-		return (int)count;
-	r = replace(s, names, file, &lines, err);
+			r = add_line(lines, images[count]);
+	/* an info file that somebody changed: that image is found by ID only */
+	*ret_right = r < 0 || (file_read(names, file, STORE_NAMES_BYTES, &text, NULL) == 0 &&
+			       str_eq(text, lines->data));
+	return count;
+}
+
+/* Writes the file for the first of n images unless it is right already; the number of its
+ * images. */
+static int write_group(struct store *s, int names, const struct store_info **images, size_t n,
+		       struct error *err)
+{
+	_buf_ struct buf lines = BUF_INIT(STORE_NAMES_BYTES);
+	char file[LIMIT_NAME_BYTES + 1];
+	bool right;
+	size_t count = compose_group(names, images, n, file, &lines, &right);
+	int r = right ? 0 : replace(s, names, file, &lines, err);
+
 	return r < 0 ? r : (int)count;
 }
 
@@ -287,43 +297,112 @@ struct known {
 	size_t n;
 };
 
+static bool is_known(const struct known *known, const char *file)
+{
+	return known->n &&
+	       bsearch(file, known->images, known->n, sizeof(known->images[0]), compare_to_info);
+}
+
 /* Removes a file of names/ that no image has, which includes what a killed writer left beside. */
 static int remove_unknown(int names, const char *file, void *arg)
 {
-	const struct known *known = arg;
-
-	if (bsearch(file, known->images, known->n, sizeof(known->images[0]), compare_to_info))
+	if (is_known(arg, file))
 		return 0;
-	return unlinkat(names, file, 0) < 0 && errno != ENOENT ? -errno : 0;
+	return path_remove_tree(names, file);
+}
+
+/* All images with a name, in its order. known->images is to be freed. */
+static int read_known(struct store *s, struct store_list *all, struct known *known,
+		      struct error *err)
+{
+	int r = store_list_read(s, all, err);
+
+	if (r < 0)
+		return r;
+	known->images = calloc(all->n + 1, sizeof(known->images[0]));
+	if (!known->images)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < all->n; i++)
+		if (all->list[i].name[0])
+			known->images[known->n++] = &all->list[i];
+	qsort(known->images, known->n, sizeof(known->images[0]), by_name);
+	return 0;
+}
+
+static void known_deinit(struct known *known)
+{
+	free(known->images);
 }
 
 int store_names_rebuild(struct store *s, struct error *err)
 {
+	_cleanup_(known_deinit) struct known known = { 0 };
 	_store_list_ struct store_list all = { 0 };
-	_free_ const struct store_info **images = NULL;
 	_close_ int names = -1;
-	struct known known = { 0 };
-	int r;
+	int r = read_known(s, &all, &known, err);
 
-	r = store_list_read(s, &all, err);
 	if (r < 0)
 		return r;
-	images = calloc(all.n + 1, sizeof(images[0]));
-	if (!images)
-		return error_set(err, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < all.n; i++)
-		if (all.list[i].name[0])
-			images[known.n++] = &all.list[i];
-	known.images = images;
-	qsort(images, known.n, sizeof(images[0]), by_name);
 	names = open_locked(s, err);
 	if (names < 0)
 		return names;
 	for (size_t i = 0; i < known.n; i += (size_t)r) {
-		r = write_group(s, names, images + i, known.n - i, err);
+		r = write_group(s, names, known.images + i, known.n - i, err);
 		if (r < 0)
 			return r;
 	}
 	r = dir_each(names, remove_unknown, &known);
 	return r < 0 ? error_set(err, r, "cannot clean %s/names", s->path) : 0;
+}
+
+/* ---- looking at it --------------------------------------------------------------------------- */
+
+struct look {
+	struct known known;
+	int (*fn)(const char *file, const char *why, void *arg);
+	void *arg;
+};
+
+static int tell_unknown(_unused_ int names, const char *file, void *arg)
+{
+	const struct look *look = arg;
+
+	return is_known(&look->known, file) ? 0
+					    : look->fn(file, "no image has this name", look->arg);
+}
+
+static int tell_wrong(const struct look *look, int names)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < look->known.n;) {
+		_buf_ struct buf lines = BUF_INIT(STORE_NAMES_BYTES);
+		char file[LIMIT_NAME_BYTES + 1];
+		bool right;
+
+		i += compose_group(names, look->known.images + i, look->known.n - i, file, &lines,
+				   &right);
+		if (!right)
+			r = look->fn(file, "it does not say which images have this name",
+				     look->arg);
+	}
+	return r;
+}
+
+int store_names_check(struct store *s, int (*fn)(const char *file, const char *why, void *arg),
+		      void *arg, struct error *err)
+{
+	_store_list_ struct store_list all = { 0 };
+	struct look look = { .fn = fn, .arg = arg };
+	_close_ int names = -1;
+	int r = read_known(s, &all, &look.known, err);
+
+	if (r == 0) {
+		names = open_locked(s, err);
+		r = names < 0 ? names : tell_wrong(&look, names);
+	}
+	if (r == 0)
+		r = dir_each(names, tell_unknown, &look);
+	known_deinit(&look.known);
+	return r;
 }

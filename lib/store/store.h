@@ -147,6 +147,15 @@ int store_partial_collect(struct store *s, int64_t older_than_ns, unsigned *ret_
 int store_pin(struct store *s, const char *id, bool pinned, struct error *err) _must_check_;
 bool store_is_pinned(struct store *s, const char *id);
 
+/* The image is being used now. A store that cannot be written to does not hear of it. */
+void store_touch(struct store *s, const char *id);
+
+/* When it was used last, as far as known: else when it was imported. CLOCK_REALTIME. */
+int64_t store_last_used(struct store *s, const struct store_info *info);
+
+/* Bytes on the disk that removing the image would set free (its tree, a volume, is not counted). */
+uint64_t store_disk_bytes(struct store *s, const char *id);
+
 /* Makes a hard link "name" in the staging directory to the file of that name of any image that has
  * it. STORE_MISSING when none does. */
 int store_link_blob(struct store *s, const char *name, const struct store_staged *staged,
@@ -169,6 +178,35 @@ int store_remove(struct store *s, const char *id, struct error *err) _must_check
 /* Removes what dead importers left in staging and makes names/ anew. *ret_n (may be NULL):
  * removed. */
 int store_collect(struct store *s, unsigned *ret_n, struct error *err) _must_check_;
+
+/* ---- checking -------------------------------------------------------------------------------- */
+
+/* Something in the store that is not as it should be. */
+struct store_stray {
+	const char *object; /* its path below STORE */
+	const char *id;     /* the image it lies with, or NULL */
+	const char *why;
+	bool is_index; /* of names/: store_index_repair(); else store_stray_remove() */
+};
+
+/* Calls fn for everything in the store's directories that no image accounts for: unknown files,
+ * what dead importers left in staging/, downloads that nobody holds, files of names/ that do not
+ * say what images/ says. The store is locked by the caller, exclusively, lest what is just being
+ * adopted is taken for a stray. A value of fn other than 0 ends the walk and is returned. */
+int store_each_stray(struct store *s, int (*fn)(const struct store_stray *stray, void *arg),
+		     void *arg, struct error *err) _must_check_;
+
+/* Makes names/ anew. The caller has the lock. */
+int store_index_repair(struct store *s, struct error *err) _must_check_;
+
+/* Removes what store_each_stray() found, by its path. */
+int store_stray_remove(struct store *s, const char *object, struct error *err) _must_check_;
+
+/* Writes the info of an image that is in the store anew, or another of its small files, durably. */
+int store_repair_info(struct store *s, const struct store_info *info, struct error *err)
+	_must_check_;
+int store_repair_file(struct store *s, const char *id, const char *name, const char *data,
+		      size_t len, struct error *err) _must_check_;
 
 static inline void store_closep(struct store **s)
 {

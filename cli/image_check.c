@@ -1,0 +1,148 @@
+#include <fcntl.h>
+#include <jansson.h>
+
+#include "cli/image.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+
+struct check_options {
+	bool quick, repair, json;
+};
+
+static const struct cli_option check_options[] = {
+	{ "repair", 0, NULL, "make anew what can be made, remove what belongs to nothing", CLI_FLAG,
+	  offsetof(struct check_options, repair) },
+	{ "quick", 0, NULL, "only see whether all is there, without reading archives and trees",
+	  CLI_FLAG, offsetof(struct check_options, quick) },
+	{ "json", 0, NULL, "as JSON", CLI_FLAG, offsetof(struct check_options, json) },
+	{ NULL },
+};
+
+struct check_walk {
+	const struct check_options *o;
+	struct progress *bar;
+	json_t *rows; /* of --json */
+};
+
+/* OBJECT (NAME): what is wrong: what became of it */
+static int say(const struct images_finding *f)
+{
+	_free_ char *raw = str_printf("%s%s%s%s: %s%s%s", f->object, *f->name ? " (" : "", f->name,
+				      *f->name ? ")" : "", f->what,
+				      f->repaired || f->why_not ? ": " : "",
+				      f->repaired  ? f->repaired
+				      : f->why_not ? f->why_not
+						   : "");
+	size_t room = raw ? 4 * strlen(raw) + 2 : 0;
+	_free_ char *line = raw ? malloc(room) : NULL;
+
+	if (!line)
+		return -ENOMEM;
+	str_escape(line, room - 1, raw);
+	return cli_print(NULL, "%s\n", line);
+}
+
+static int note(const struct images_finding *f, void *arg)
+{
+	struct check_walk *w = arg;
+	json_t *row;
+
+	progress_end(w->bar);
+	if (!w->o->json)
+		return say(f);
+	row = json_pack("{s:s, s:s?, s:s, s:s, s:s?, s:s?}", "object", f->object, "image", f->image,
+			"name", f->name, "what", f->what, "repaired", f->repaired, "whyNot",
+			f->why_not);
+	return json_array_append_new(w->rows, row) < 0 ? -ENOMEM : 0;
+}
+
+/* Every image named that is there is looked at. 0 or an exit code. */
+static int find_all(const struct images *im, const struct cli_args *args,
+		    char (*ids)[STORE_ID_TEXT], const char **list, size_t *ret_n, struct error *err)
+{
+	int result = 0;
+
+	*ret_n = 0;
+	for (size_t i = 0; i < args->n; i++) {
+		int r = image_find(im->store, args->argv[i], ids[*ret_n], err);
+
+		if (r == 0) {
+			list[*ret_n] = ids[*ret_n];
+			(*ret_n)++;
+		}
+		result = cli_next_failure(result, r, err);
+	}
+	return result;
+}
+
+static int check_found(const struct images *im, const struct check_options *o,
+		       const char *const *ids, size_t n, struct error *err)
+{
+	struct progress bar;
+	const struct images_progress report = progress_begin(&bar, PROGRESS_AUTO);
+	struct check_walk w = { .o = o, .bar = &bar, .rows = json_array() };
+	/* what fetches images, and what unpacks those of OCI, is given to .refetch and
+	 * .unpack_oci */
+	const struct images_check check = {
+		.ids = ids,
+		.n_ids = n,
+		.quick = o->quick,
+		.repair = o->repair,
+		.each = note,
+		.interrupted = interrupt_check,
+		.arg = &w,
+	};
+	unsigned left = 0;
+	int r = w.rows ? images_check(im, &check, &left, &report, err)
+		       : error_set(err, -ENOMEM, "out of memory");
+
+	progress_end(&bar);
+	if (r == 0 && o->json)
+		r = cli_put_json(json_incref(w.rows), err);
+	json_decref(w.rows);
+	return r == 0 && left ? CLI_FAILED : r;
+}
+
+static int check_images(const struct cli *cli, const struct check_options *o,
+			const struct cli_args *args, struct error *err)
+{
+	_free_ char(*ids)[STORE_ID_TEXT] = calloc(args->n + 1, sizeof(*ids));
+	_free_ const char **list = calloc(args->n + 1, sizeof(*list));
+	_images_ struct images im = { 0 };
+	size_t n = 0;
+	int r, missing = 0;
+
+	if (!ids || !list)
+		return error_set(err, -ENOMEM, "out of memory");
+	r = cli_images_open(cli, &im, err);
+	if (r != 0)
+		return r;
+	missing = find_all(&im, args, ids, list, &n, err);
+	if (n || !args->n)
+		r = check_found(&im, o, list, n, err);
+	return r ? r : missing;
+}
+
+static int check_run(const struct cli *cli, struct cli_args *args, struct error *err)
+{
+	struct check_options o = { 0 };
+	struct cli_set set = { check_options, &o };
+	int r = cli_parse(&set, 1, args, err);
+
+	if (r != 0)
+		return r;
+	if (faccessat(AT_FDCWD, cli->dirs.root, F_OK, 0) < 0 && args->n == 0)
+		return o.json ? cli_puts("[]\n", err) : 0;
+	if (interrupt_begin() < 0)
+		return error_set(err, -errno, "cannot catch signals");
+	return check_images(cli, &o, args, err);
+}
+
+const struct cli_verb verb_image_check = {
+	.name = "check",
+	.operands = "[IMAGE]...",
+	.summary = "Look for what is damaged in the store, or belongs to nothing; repair it",
+	.tables = { { check_options } },
+	.complete = CLI_COMPLETE_IMAGE,
+	.run = check_run,
+};
