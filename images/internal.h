@@ -30,23 +30,32 @@ void helper_reap(int *pidfd);
 
 /* ---- stream.c: bytes from one descriptor to another ------------------------------------------ */
 
+struct nettle_hash; /* <nettle/nettle-meta.h> */
+
 struct stream {
-	int in, out;              /* out -1: nowhere */
-	struct sha512_ctx digest; /* of all that came */
+	int in, out;                    /* out -1: nowhere */
+	const struct nettle_hash *hash; /* nettle_sha512, nettle_sha256: of all that came */
+	union {
+		struct sha512_ctx sha512;
+		struct sha256_ctx sha256;
+	} digest;
 	uint64_t bytes;
 	bool cut; /* whoever reads out has gone before the end */
 
 	/* expansion: what came may be no more than the ratio allows of what archive was read so
-	 * far, by the position of its descriptor; -1: no limit */
+	 * far, by the position of its descriptor; -1: no limit. Several streams that are one image
+	 * share the limits: what those before this one came to. */
 	int archive;
 	uint64_t archive_size;
+	uint64_t bytes_before, archive_before;
 	const struct images_progress *progress;
-	const char *what; /* for the progress */
+	const char *what; /* for the progress and errors */
 };
 
 /* To the end of in, or until out has no reader (cut). */
 int stream_run(struct stream *s, struct error *err) _must_check_;
-void stream_id(struct stream *s, char ret[STORE_ID_TEXT]);
+void stream_digest(struct stream *s, unsigned char *ret); /* hash->digest_size bytes; once */
+void stream_id(struct stream *s, char ret[STORE_ID_TEXT]); /* of nettle_sha512; once */
 
 /* ---- unpack.c: an archive through carob-unpack ----------------------------------------------- */
 
