@@ -128,6 +128,9 @@ static int take_said(struct passage *p, struct said *s, bool *done)
 		return 0;
 	case UNPACK_IMPLIED:
 		return buf_add(&p->unpacked->implied, s->path, strlen(s->path) + 1);
+	case UNPACK_MEMBERS:
+		p->unpacked->members = s->record.value;
+		return 0;
 	case UNPACK_DONE:
 		p->unpacked->size = s->record.value;
 		*done = true;
