@@ -115,42 +115,73 @@ static int get_archive(struct fetch *f)
 				   (long long)f->want->size);
 }
 
-/* The manifest is what it should be, and signed by who may sign that name. */
-static int check_image(const struct appc_image *image, const char *id, void *arg, struct error *err)
+/* Signed by a key, and by a key for this name? Only now is the name known of what was asked for by
+ * URL. */
+static int check_name(struct fetch *f, const char *name, struct error *err)
 {
-	const struct fetch *f = arg;
+	if (!f->is_signed || f->want->ref.name[0])
+		return 0;
+	return trust_covers(f->net->config->trust_dir, name, &f->verdict, err);
+}
+
+/* What tells later where it came from and why it was taken. */
+static int keep_papers(struct fetch *f, int dir, struct error *err)
+{
+	bool over_http = f->archive.over_http || f->signature.over_http;
+	struct origin origin = {
+		.reference = f->want->text,
+		.url = f->archive.url,
+		.transport = (char *)(over_http ? "http" : "https"),
+		.has_signature = f->is_signed,
+		.signature = f->verdict,
+		.insecure_http = over_http,
+		.insecure_signature = !f->is_signed,
+	};
+	int r = 0;
+
+	if (f->is_signed)
+		r = file_write(dir, "aci.asc", f->signature.body, f->signature.body_len, 0644,
+			       FILE_SYNC);
+	return r < 0 ? error_set(err, r, "cannot write to the store")
+		     : origin_write(dir, &origin, err);
+}
+
+/* The manifest says that it is what was asked for, and its signer may say so. */
+static int check_image(const struct appc_image *image, const char *id, int dir, void *arg,
+		       struct error *err)
+{
+	struct fetch *f = arg;
+	int r = 0;
 
 	if (f->want->id && !str_eq(f->want->id, id))
-		return error_set(err, -EBADMSG, "expected image %s, and %s is %s.", f->want->id,
-				 f->place->archive, id);
+		return error_set(err, -EBADMSG, "expected image %s, and %s is image %s.",
+				 f->want->id, f->place->archive, id);
 	if (f->want->ref.name[0])
-		return expect_reference(image, &f->want->ref, err);
-	if (!f->is_signed)
-		return 0;
-	return trust_covers(f->net->config->trust_dir, image->name, &f->verdict, err);
+		r = expect_reference(image, &f->want->ref, err);
+	if (r == 0)
+		r = check_name(f, image->name, err);
+	return r == 0 ? keep_papers(f, dir, err) : r;
 }
 
 static int import(struct fetch *f, char ret_id[STORE_ID_TEXT])
 {
-	const struct net_config *c = f->net->config;
-	const struct origin origin = {
-		.reference = f->want->text,
-		.url = f->archive.url,
-		.over_http = f->archive.over_http || f->signature.over_http,
-		.verdict = f->is_signed ? &f->verdict : NULL,
-	};
-	const struct arrival arrival = {
-		.partial = &f->partial,
-		.signature = f->is_signed ? f->signature.body : NULL,
-		.signature_len = f->signature.body_len,
-		.origin = &origin,
+	const struct images *im = f->net->im;
+	struct store_staged staged = STORE_STAGED_NONE;
+	const struct images_arrival arrival = {
+		.staged = &staged,
 		.source = f->want->text,
 		.check = check_image,
 		.arg = f,
+		.progress = f->progress,
 	};
+	int r = store_stage(im->store, &staged, f->err);
 
-	(void)c;
-	return images_import_arrival(f->net->im, &arrival, ret_id, f->progress, f->err);
+	if (r == 0)
+		r = store_partial_link(&f->partial, &staged, "aci", f->err);
+	if (r == 0)
+		r = images_import_staged(im, &arrival, ret_id, f->err);
+	store_discard(im->store, &staged);
+	return r;
 }
 
 /* Signature, archive, check, import. What does not hold is of no use next time either. */
