@@ -30,7 +30,7 @@ struct net_host {
 };
 
 struct net_config {
-	char *path; /* where it was read; "" when there is no file */
+	char *path;                                /* where it was read; "" when there is no file */
 	char *http_proxy, *https_proxy, *no_proxy; /* over the environment's; NULL: not said */
 	unsigned connect_timeout_s;                /* 30 */
 	unsigned stall_timeout_s;                  /* 60: less than a byte a second for so long */
@@ -40,7 +40,7 @@ struct net_config {
 	size_t n_hosts;
 	char **sources; /* the white list: "HOST[:PORT][/PATH]", HOST may begin with "*." */
 	size_t n_sources;
-	bool has_sources; /* an empty list allows nothing, none allows everything */
+	bool has_sources;        /* an empty list allows nothing, none allows everything */
 	char **unsigned_sources; /* likewise: from where images may come without a signature */
 	size_t n_unsigned_sources;
 	char *trust_dir; /* /etc/carob/trust.d */
@@ -68,9 +68,9 @@ void net_close(struct net *n);
  * plain http or https with a host: no user, no fragment, no control characters, no "\". */
 struct net_url {
 	bool https;
-	char host[256];       /* lower case; "[::1]" with brackets */
-	unsigned port;        /* 80, 443 when not written */
-	const char *path;     /* "/a?b" in the text that was parsed, or "" */
+	char host[256];   /* lower case; "[::1]" with brackets */
+	unsigned port;    /* 80, 443 when not written */
+	const char *path; /* "/a?b" in the text that was parsed, or "" */
 	bool port_is_written;
 };
 int net_url_parse(struct net_url *ret, const char *text, struct error *err) _must_check_;
@@ -90,11 +90,15 @@ bool net_list_has(char *const *list, size_t n, const char *host, unsigned port, 
 struct transfer {
 	const char *url;
 	const char *const *headers; /* "Accept: a/b", NULL behind the last; no credentials; or NULL */
-	const char *bearer;         /* a token for the host of url in place of the configuration's; or
+	const char *bearer; /* a token for the host of url in place of the configuration's; or
 				     * NULL */
-	uint64_t max_bytes;         /* a longer body is refused: name the limit in `limit` */
-	const char *limit;          /* "LIMIT_..." */
-	const char *what;           /* for progress and errors: "example.com/app" */
+	uint64_t max_bytes; /* a longer body is refused: name the limit in `limit` */
+	const char *limit;  /* "LIMIT_..." */
+	const char *what;   /* for progress and errors: "example.com/app" */
+	bool immutable;     /* the URL never means other bytes (it has their digest): a
+				     * beginning is of use without a validator */
+	const char *credentials_of; /* "HOST:PORT" of `hosts`: what is configured for that one goes to
+				     * the host of url, in place of its own; or NULL */
 };
 
 struct transfer_result {
@@ -105,7 +109,7 @@ struct transfer_result {
 	char *authenticate; /* WWW-Authenticate of a 401 */
 	char *digest;       /* Docker-Content-Digest */
 	uint64_t bytes;     /* of the body, all of it */
-	char *body;         /* transfer_get(): the body (NUL behind it); else at most 4 KiB of what a
+	char *body; /* transfer_get(): the body (NUL behind it); else at most 4 KiB of what a
 			     * status other than 200 said */
 	size_t body_len;
 	bool over_http; /* some byte of it came without TLS */

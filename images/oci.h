@@ -39,8 +39,8 @@ bool oci_is_reference(const char *reference);
 
 /* The name and version that the store would know it by, asking nobody: for a look-up. *ret_version
  * "" when it goes by digest or is not known without looking. */
-int oci_store_name(const char *reference, char ret_name[LIMIT_NAME_BYTES + 1], char ret_version[129],
-		   struct error *err) _must_check_;
+int oci_store_name(const char *reference, char ret_name[LIMIT_NAME_BYTES + 1],
+		   char ret_version[129], struct error *err) _must_check_;
 
 /* Finds manifest and configuration (tag -> digest once, all else by digest), then brings every layer
  * into the staging directory as "blob.ALG-HEX": from an image that has it, or from the source,
@@ -49,6 +49,10 @@ int oci_store_name(const char *reference, char ret_name[LIMIT_NAME_BYTES + 1], c
 int oci_obtain(const struct net *n, const char *reference, struct store_staged *staged,
 	       struct oci_image *ret, const struct images_progress *progress, struct error *err)
 	_must_check_;
+
+/* oci_source.c. Once the image is in the store: what was kept of its transfer, for others who wanted
+ * the same, goes. */
+void oci_obtained(const struct net *n, const struct oci_image *image);
 
 /* oci_layers.c. Builds the tree (an empty directory) from the staged or stored blobs in dir: each
  * layer decompressed, checked against its diff ID and laid over those before it, decompression and

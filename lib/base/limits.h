@@ -23,6 +23,7 @@ enum {
 	LIMIT_ARCHIVE_RATIO = 500, /* expanded bytes per compressed byte (gzip reaches 1032) ... */
 	LIMIT_ARCHIVE_FREE = 32 << 20,    /* ... not counting the first 32 MiB */
 	LIMIT_ARCHIVE_MEMORY = 128 << 20, /* to decompress one archive */
+	LIMIT_TOKEN_BYTES = 64 << 10,     /* what a registry's token server answers */
 	LIMIT_API_LINE_BYTES = 256 << 10, /* one request on a pod's api.sock */
 	LIMIT_API_CLIENTS = 64,           /* connections to one api.sock */
 	LIMIT_LOG_LINE_BYTES = 16 << 10,  /* a longer line of an app is split in the log */
