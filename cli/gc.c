@@ -23,7 +23,7 @@ struct gc_options {
 #define GC(member) offsetof(struct gc_options, member)
 
 static const struct cli_option gc_options[] = {
-	{ "grace-period", 0, "DURATION", "keep pods that ended less long ago; default: 30m",
+	{ "grace-period", 0, "DURATION", "keep pods that ended and downloads that stopped less long ago; default: 30m",
 	  CLI_DURATION, GC(grace) },
 	{ "dry-run", 0, NULL, "only say what would be removed", CLI_FLAG, GC(dry_run) },
 	{ "json", 0, NULL, "as JSON", CLI_FLAG, GC(json) },
@@ -67,12 +67,16 @@ static int64_t ended_ns(const struct pod_status *status, int dirfd)
 	return latest;
 }
 
+static int64_t grace_ns(const struct gc_options *o)
+{
+	return (int64_t)(o->grace.given ? o->grace.value : GRACE_DEFAULT) * 1000000000;
+}
+
 /* Why the pod can go; NULL when it stays. The caller has its lock. */
 static const char *reason(const struct gc_options *o, int dirfd)
 {
 	_cleanup_(pod_status_deinit) struct pod_status status = { .exit = -1 };
-	int64_t grace = (int64_t)(o->grace.given ? o->grace.value : GRACE_DEFAULT) * 1000000000;
-	int64_t ended;
+	int64_t grace = grace_ns(o), ended;
 	bool has_pod = faccessat(dirfd, "pod", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 
 	if (pod_status_load(&status, dirfd) < 0 || !has_pod)
@@ -242,7 +246,13 @@ static int sweep_storage(struct sweep *s, struct error *err)
 		r = sweep_volumes(s, im.mosaic, err);
 	if (r < 0 || s->o->dry_run)
 		return r;
-	r = images_collect(&im, &n, err);
+	/* first of all: it needs no room, and makes some for the others */
+	r = store_partial_collect(im.store, grace_ns(s->o), &n, err);
+	if (r == 0)
+		r = collected(s, "unfinished downloads", n);
+	n = 0;
+	if (r == 0)
+		r = images_collect(&im, &n, err);
 	if (r == 0)
 		r = collected(s, "rendered volumes", n);
 	n = 0;

@@ -96,7 +96,7 @@ struct transfer {
 	const char *limit;  /* "LIMIT_..." */
 	const char *what;   /* for progress and errors: "example.com/app" */
 	bool immutable;     /* the URL never means other bytes (it has their digest): a
-				     * beginning is of use without a validator */
+			     * beginning is of use without a validator */
 	const char *credentials_of; /* "HOST:PORT" of `hosts`: what is configured for that one goes to
 				     * the host of url, in place of its own; or NULL */
 };

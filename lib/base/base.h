@@ -1,5 +1,6 @@
 #pragma once
-/* lib/base: what every other part stands on. Needs the C library and, for json.h, jansson. */
+/* lib/base: what every other part stands on. Needs the C library and, for json.h, jansson; for
+ * yaml.h, libyaml. */
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/copy.h"
@@ -11,3 +12,4 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/uuid.h"
+#include "base/yaml.h"

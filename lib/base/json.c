@@ -53,7 +53,7 @@ void json_leave(struct json_reader *r)
 	r->place = r->place->up;
 }
 
-static bool is_plain_key(const char *key)
+bool json_is_plain_key(const char *key)
 {
 	return *key && key[strspn(key, "abcdefghijklmnopqrstuvwxyz"
 				       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] == '\0';
@@ -70,7 +70,7 @@ static size_t format_path(char *dst, size_t size, const struct json_place *place
 	used = format_path(dst, size, place->up);
 	if (!place->key)
 		n = snprintf(dst + used, size - used, "[%zu]", place->index);
-	else if (is_plain_key(place->key))
+	else if (json_is_plain_key(place->key))
 		n = snprintf(dst + used, size - used, "%s%s", used ? "." : "", place->key);
 	else
 		n = snprintf(dst + used, size - used, "[\"%s\"]", place->key);

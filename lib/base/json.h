@@ -90,6 +90,9 @@ void json_enter_key(struct json_reader *r, struct json_place *place, const char 
 void json_enter_index(struct json_reader *r, struct json_place *place, size_t index);
 void json_leave(struct json_reader *r);
 
+/* Is a member of this name written as it is in a path, and not as ["..."]? */
+bool json_is_plain_key(const char *key);
+
 /* A report function for callers that want one error: arg is a struct error, which gets the first
  * fault. Warnings are dropped. */
 int json_report_error(void *arg, bool warning, const char *path, const char *text);

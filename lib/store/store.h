@@ -108,7 +108,9 @@ int store_read(struct store *s, const char *id, const char *name, char **ret, si
 /* ---- downloads ------------------------------------------------------------------------------- */
 
 /* A download that outlives its process. Who holds it is the only one; the others wait, and then
- * find what the first has made of it. */
+ * find what the first has made of it. Both locks are flocks: that of the directory goes with the
+ * process; that of the data goes with everybody who was handed the descriptor, so that a helper
+ * whose parent was killed never writes beside its successor. */
 struct store_partial {
 	char key[65]; /* SHA-256 of the name, hexadecimal */
 	int dir;      /* STORE/partial/KEY, locked; -1: nothing */
@@ -118,8 +120,8 @@ struct store_partial {
 	{                              \
 		.dir = -1, .data = -1, \
 	}
-/* Opens or makes it, waits for whoever holds it. name is anything that tells it from others: a
- * URL. */
+/* Opens or makes it, waits for whoever holds it (-EINTR when a signal comes). name is anything that
+ * tells it from others: a URL. */
 int store_partial_open(struct store *s, const char *name, struct store_partial *ret,
 		       struct error *err) _must_check_;
 /* The small file beside the data, replaced as a whole and synced (data first). *ret NULL: none. */
@@ -134,7 +136,8 @@ void store_partial_remove(struct store *s, struct store_partial *p); /* it is of
 void store_partial_close(struct store_partial *p);                   /* it stays for next time */
 #define _store_partial_ _cleanup_(store_partial_close)
 
-/* Removes downloads that nobody holds and nobody went on with for so long. Works on a full disk. */
+/* Removes downloads that nobody holds and nobody went on with for so long; those from the future
+ * stay. Works on a full disk. *ret_n (may be NULL): removed. */
 int store_partial_collect(struct store *s, int64_t older_than_ns, unsigned *ret_n,
 			  struct error *err) _must_check_;
 
