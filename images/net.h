@@ -95,6 +95,10 @@ struct transfer {
 	uint64_t max_bytes; /* a longer body is refused: name the limit in `limit` */
 	const char *limit;  /* "LIMIT_..." */
 	const char *what;   /* for progress and errors: "example.com/app" */
+	bool immutable;     /* the URL never means other bytes (it has their digest): a
+			     * beginning is of use without a validator */
+	const char *credentials_of; /* "HOST:PORT" of `hosts`: what is configured for that one goes to
+				     * the host of url, in place of its own; or NULL */
 };
 
 struct transfer_result {

@@ -42,6 +42,7 @@ enum {
 	LIMIT_PAGE_PAIRS = 256,           /* ... the tags of one page */
 	LIMIT_PAGE_MEMORY = 128 << 20,    /* ... to take it apart */
 	LIMIT_PAGE_SECONDS = 5,           /* ... of processor time */
+	LIMIT_TOKEN_BYTES = 64 << 10,     /* what a registry's token server answers */
 };
 
 #define LIMIT_ARCHIVE_BYTES (1ULL << 40) /* expanded bytes of one image archive: 1 TiB */
