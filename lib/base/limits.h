@@ -27,6 +27,14 @@ enum {
 	LIMIT_API_CLIENTS = 64,           /* connections to one api.sock */
 	LIMIT_LOG_LINE_BYTES = 16 << 10,  /* a longer line of an app is split in the log */
 	LIMIT_LIST_ENTRIES = 100000,      /* entries of one directory that we list into memory */
+
+	LIMIT_URL_BYTES = 8 << 10,           /* one URL */
+	LIMIT_PEM_BYTES = 4 << 20,           /* certificates or a key */
+	LIMIT_FETCH_JOB_BYTES = 256 << 10,   /* what carob-fetch is told to do */
+	LIMIT_FETCH_JOB_HEADERS = 64,        /* headers of one request that are its caller's */
+	LIMIT_FETCH_HEADER_BYTES = 64 << 10, /* all headers of one answer, interim ones included */
+	LIMIT_FETCH_HEADERS = 256,           /* their number */
+	LIMIT_FETCH_ADDRESSES = 32,          /* of one host that are tried */
 };
 
 #define LIMIT_ARCHIVE_BYTES (1ULL << 40) /* expanded bytes of one image archive: 1 TiB */
