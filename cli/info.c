@@ -186,7 +186,7 @@ static enum finding check_capabilities(_unused_ const struct cli *cli, struct re
 static enum finding check_programs(const struct cli *cli, struct result *r)
 {
 	static const char *const names[] = { "carob-stage1", "carob-stage3", "carob-pod-init",
-					     "carob-unpack", "carob-pack" };
+					     "carob-unpack", "carob-pack",   "carob-fetch" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		char path[LIMIT_PATH_BYTES];

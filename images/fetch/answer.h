@@ -23,7 +23,7 @@ struct answer_range {
 int answer_range_parse(struct answer_range *ret, const char *value) _must_check_;
 
 struct answer {
-	int status;   /* 0: no status line yet */
+	int status;    /* 0: no status line yet */
 	bool is_whole; /* the head is there, and it is no interim one */
 	bool has_length, has_range, is_chunked;
 	uint64_t length; /* Content-Length */

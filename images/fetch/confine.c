@@ -91,7 +91,8 @@ static int bind_to_parent(struct error *err)
 	return 0;
 }
 
-/* Where nothing is open a socket would come to lie, and get what a library says on standard error. */
+/* Where nothing is open a socket would come to lie, and get what a library says to standard
+ * error. */
 static int silence_output(struct error *err)
 {
 	_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -202,11 +203,11 @@ static const int allowed[] = {
 
 /* What libraries try and can do without: an error lets them go on. Everything else kills. */
 static const int refused[] = {
-	SCMP_SYS(open),       SCMP_SYS(openat),     SCMP_SYS(openat2), SCMP_SYS(stat), SCMP_SYS(fstat),
-	SCMP_SYS(lstat),      SCMP_SYS(newfstatat), SCMP_SYS(statx),   SCMP_SYS(access),
-	SCMP_SYS(faccessat),  SCMP_SYS(faccessat2), SCMP_SYS(readlink), SCMP_SYS(readlinkat),
-	SCMP_SYS(ioctl),      SCMP_SYS(clone),      SCMP_SYS(clone3),  SCMP_SYS(sysinfo),
-	SCMP_SYS(uname),
+	SCMP_SYS(open),       SCMP_SYS(openat),    SCMP_SYS(openat2),    SCMP_SYS(stat),
+	SCMP_SYS(fstat),      SCMP_SYS(lstat),     SCMP_SYS(newfstatat), SCMP_SYS(statx),
+	SCMP_SYS(access),     SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink),
+	SCMP_SYS(readlinkat), SCMP_SYS(ioctl),     SCMP_SYS(clone),      SCMP_SYS(clone3),
+	SCMP_SYS(sysinfo),    SCMP_SYS(uname),
 };
 
 static int add_all(scmp_filter_ctx ctx, uint32_t action, const int *calls, size_t n)

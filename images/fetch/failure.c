@@ -16,6 +16,9 @@ static const char *message(const struct transfer *t, CURLcode code)
 
 	if (!t->message[0])
 		return curl_easy_strerror(code);
+	/* how it shows that the other side broke off while it was connecting */
+	if (str_starts(t->message, "getpeername() failed"))
+		return strerror(ECONNRESET);
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
 		if (str_starts(t->message, prefixes[i]))
 			return t->message + strlen(prefixes[i]);
@@ -57,8 +60,12 @@ static int explain_time(const struct transfer *t, _unused_ CURLcode code, struct
 	const struct url *to = connected_to(t);
 	curl_off_t connected_us = 0;
 
-	if (curl_easy_getinfo(t->curl, CURLINFO_PRETRANSFER_TIME_T, &connected_us) == CURLE_OK &&
-	    connected_us > 0)
+	if (curl_easy_getinfo(t->curl, CURLINFO_PRETRANSFER_TIME_T, &connected_us) != CURLE_OK)
+		connected_us = 0;
+	if (connected_us > 0 && !t->has_begun)
+		error_set(err, -ETIMEDOUT, "%s has not answered within %llu seconds.", t->url->host,
+			  (unsigned long long)t->job->stall_timeout_s);
+	else if (connected_us > 0)
 		error_set(err, -ETIMEDOUT, "%s sent nothing for %llu seconds, after %llu bytes.",
 			  t->url->host, (unsigned long long)t->job->stall_timeout_s,
 			  (unsigned long long)t->at);

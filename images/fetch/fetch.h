@@ -13,17 +13,22 @@
  *
  * The job: members "NAME=VALUE", NUL behind each, in any order.
  *	url=		http:// or https://
- *	header=		"Name: value", any number; credentials come this way and no other
- *	proxy=		URL of the proxy for this request
+ *	header=		"Name: value", any number; credentials come this way and no other. Not those
+ *			that are ours: Host, Range, If-Range, and how a body is sent
+ *	proxy=		URL of the proxy for this request, http:// or https://, with its
+ *			credentials
  *	offset=		bytes that are in the file already: asked for from there
  *	validator=	for If-Range
- *	max=		bytes of the whole body at most
- *	connect-timeout=, stall-timeout=	seconds
- *	keep-error=	bytes of the body of an answer other than 200 and 206 to report at most
+ *	max=		bytes of the whole body at most (LIMIT_ARCHIVE_BYTES)
+ *	connect-timeout=, stall-timeout=
+ *			seconds (30, 60); the head of an answer comes within stall-timeout
+ *	keep-error=	bytes of the body of an answer other than 200 and 206 to report at most (0)
  *
  * The body of a 200 goes into the file from its beginning (which is cut to what comes), that of a
  * 206 from offset on; anything else leaves the file alone. A body is checked against
- * Content-Length and Content-Range; no Content-Encoding is asked for or taken.
+ * Content-Length and Content-Range; no Content-Encoding is asked for or taken. A part that ends
+ * before the whole does is kept, and FETCH_FAILED_NOW: the rest is to be asked for. An answer other
+ * than 200 and 206 ends in FETCH_DONE, even when its body is cut.
  *
  * The report: records as below, in order, as they happen. The last is FETCH_DONE or FETCH_FAILURE;
  * without it the process was killed.
@@ -36,7 +41,7 @@ enum fetch_kind {
 	FETCH_STATUS = 1, /* value: the HTTP status */
 	FETCH_HEADER,     /* text: "name: value", name in lower case; those of fetch_headers */
 	FETCH_START,      /* value: where in the file the body begins; once it is known */
-	FETCH_TOTAL,      /* value: bytes of the whole body, when the server says */
+	FETCH_TOTAL,      /* value: bytes of the whole body, when the server says; of a 416 too */
 	FETCH_PROGRESS,   /* value: bytes in the file; a few times a second */
 	FETCH_BODY,       /* text: (a part of) the body of an answer other than 200 and 206 */
 	FETCH_DONE,       /* value: bytes in the file */
@@ -57,8 +62,8 @@ enum { FETCH_TEXT_BYTES = 8 << 10 };
 		"docker-content-digest"
 
 enum fetch_failure {
-	FETCH_FAILED = 1, /* for good: the URL, TLS, the protocol */
+	FETCH_FAILED = 1, /* for good: the URL, a name without an address, TLS, the protocol */
 	FETCH_FAILED_NOW, /* try again: look-up, connection, cut, time-out */
 	FETCH_TOO_LARGE,  /* the body is longer than max */
-	FETCH_LOCAL,      /* the file, memory, confinement */
+	FETCH_LOCAL,      /* the job, the file, memory, confinement */
 };

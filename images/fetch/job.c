@@ -8,7 +8,7 @@ enum { TIMEOUT_MAX_S = 24 * 60 * 60, KEEP_ERROR_MAX = 64 << 10 };
 struct member {
 	const char *name;
 	int (*parse)(const struct member *m, struct job *j, const char *value, struct error *err);
-	size_t offset; /* in struct job */
+	size_t offset;     /* in struct job */
 	uint64_t min, max; /* of a number */
 };
 
@@ -63,9 +63,18 @@ static int parse_validator(const struct member *m, struct job *j, const char *va
 static bool is_reserved(const char *name, size_t len)
 {
 	static const char *const names[] = {
-		"Accept-Encoding", "Connection", "Content-Length",    "Expect",
-		"Host",            "If-Range",   "Proxy-Authorization", "Range",
-		"TE",              "Trailer",    "Transfer-Encoding", "Upgrade",
+		"Accept-Encoding",
+		"Connection",
+		"Content-Length",
+		"Expect",
+		"Host",
+		"If-Range",
+		"Proxy-Authorization",
+		"Range",
+		"TE",
+		"Trailer",
+		"Transfer-Encoding",
+		"Upgrade",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -74,8 +83,7 @@ static bool is_reserved(const char *name, size_t len)
 	return false;
 }
 
-static int parse_header(const struct member *m, struct job *j, const char *value,
-			struct error *err)
+static int parse_header(const struct member *m, struct job *j, const char *value, struct error *err)
 {
 	size_t len = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				   "0123456789!#$%&'*+-.^_`|~");

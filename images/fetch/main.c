@@ -20,8 +20,7 @@ static int read_job(struct job *ret, struct error *err)
 	if (n < 0)
 		return error_set(err, (int)n, "cannot read the job");
 	if (n > LIMIT_FETCH_JOB_BYTES)
-		return error_set(err, -E2BIG,
-				 "the job is longer than LIMIT_FETCH_JOB_BYTES (%d).",
+		return error_set(err, -E2BIG, "the job is longer than LIMIT_FETCH_JOB_BYTES (%d).",
 				 LIMIT_FETCH_JOB_BYTES);
 	close(STDIN_FILENO);
 	return job_parse(ret, take_ptr(&text), (size_t)n, err);
@@ -32,8 +31,9 @@ static int read_urls(const struct job *j, struct url *url, struct url *proxy, st
 	int r = url_parse(url, j->url, "URL", err);
 
 	if (r == 0 && url->has_user)
-		r = error_set(err, -EINVAL, "the URL has a user in it: credentials are set in "
-					    "carob.yaml.");
+		r = error_set(err, -EINVAL,
+			      "the URL has a user in it: credentials are set in "
+			      "carob.yaml.");
 	if (r == 0 && j->proxy)
 		r = url_parse(proxy, j->proxy, "URL of the proxy", err);
 	return r == -EINVAL ? FETCH_FAILED : r;

@@ -36,7 +36,8 @@ char *resolve_entry(const char *host, unsigned port, const struct addrinfo *list
 
 	if (buf_addf(&entry, "%s:%u:", host, port) < 0)
 		return NULL;
-	for (const struct addrinfo *ai = list; ai && n < LIMIT_FETCH_ADDRESSES; ai = ai->ai_next, n++)
+	for (const struct addrinfo *ai = list; ai && n < LIMIT_FETCH_ADDRESSES;
+	     ai = ai->ai_next, n++)
 		if (add_address(&entry, ai) < 0)
 			return NULL;
 	return buf_take(&entry);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <openssl/ssl.h>
 
 #include "images/fetch/fetch.h"
 
@@ -77,7 +78,33 @@ static CURLcode set_blob(CURL *curl, CURLoption option, const struct pem *pem)
 	return pem->data ? curl_easy_setopt(curl, option, &blob) : CURLE_OK;
 }
 
-CURLcode tls_apply(const struct tls *t, CURL *curl)
+/* Sees the alert by which the other side ends TLS. */
+static void on_event(const SSL *ssl, int where, int code)
+{
+	SSL_CTX *context = SSL_get_SSL_CTX(ssl);
+	struct tls *t = SSL_CTX_get_app_data(context);
+
+	if (where & SSL_CB_READ && where & SSL_CB_ALERT && (code & 0xff) == SSL_AD_CLOSE_NOTIFY &&
+	    t->context == context)
+		t->has_ended = true;
+}
+
+/* libcurl takes the end of a connection for the end of what was sent over TLS. Anybody on the way
+ * can make the one, and where a body has no length it would be whole then. The last context is that
+ * of the server; one for a proxy comes before it. */
+static CURLcode on_context(_unused_ CURL *curl, void *context, void *arg)
+{
+	struct tls *t = arg;
+
+	SSL_CTX_clear_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_app_data(context, t);
+	SSL_CTX_set_info_callback(context, on_event);
+	t->context = context;
+	t->has_ended = false;
+	return CURLE_OK;
+}
+
+CURLcode tls_apply(struct tls *t, CURL *curl)
 {
 	static const struct {
 		CURLoption option;
@@ -103,6 +130,10 @@ CURLcode tls_apply(const struct tls *t, CURL *curl)
 		code = curl_easy_setopt(curl, numbers[i].option, numbers[i].value);
 	for (size_t i = 0; i < ARRAY_SIZE(places) && code == CURLE_OK; i++)
 		code = curl_easy_setopt(curl, places[i], NULL);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, on_context);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, t);
 	if (code == CURLE_OK)
 		code = set_blob(curl, CURLOPT_CAINFO_BLOB, &t->ca);
 	if (code == CURLE_OK)

@@ -13,8 +13,6 @@ enum {
 	PROGRESS_NS = 200 * 1000 * 1000,
 };
 
-static const int64_t second_ns = 1000000000;
-
 /* ---- the answer ------------------------------------------------------------------------------ */
 
 static int too_large(struct transfer *t, const char *at_least, uint64_t bytes)
@@ -152,21 +150,6 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	return t->failure || t->has_enough ? 0 : size * n;
 }
 
-/* Called about once a second and more often: bytes that drip are no stall, but a head has an end. */
-static int on_time(void *arg, _unused_ curl_off_t dl_total, _unused_ curl_off_t dl,
-		   _unused_ curl_off_t ul_total, _unused_ curl_off_t ul)
-{
-	struct transfer *t = arg;
-	uint64_t allowed_s = t->job->connect_timeout_s + t->job->stall_timeout_s;
-
-	if (t->has_begun || time_boot_ns() - t->started_ns < (int64_t)allowed_s * second_ns)
-		return 0;
-	error_set(t->err, -ETIMEDOUT, "%s has not answered within %llu seconds.", t->url->host,
-		  (unsigned long long)allowed_s);
-	t->failure = FETCH_FAILED_NOW;
-	return 1;
-}
-
 /* ---- the request ----------------------------------------------------------------------------- */
 
 static int add_header(struct transfer *t, const char *text)
@@ -220,14 +203,13 @@ static CURLcode set_numbers(struct transfer *t)
 		long value;
 	} numbers[] = {
 		{ CURLOPT_NOSIGNAL, 1 },
-		{ CURLOPT_NOPROGRESS, 0 },
 		{ CURLOPT_FOLLOWLOCATION, 0 },
 		{ CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS },
 		{ CURLOPT_HEADEROPT, CURLHEADER_SEPARATE }, /* ours are not for a proxy */
 		{ CURLOPT_SUPPRESS_CONNECT_HEADERS, 1 },
 		{ CURLOPT_BUFFERSIZE, BUFFER_BYTES },
 		{ CURLOPT_CONNECTTIMEOUT, (long)t->job->connect_timeout_s },
-		{ CURLOPT_LOW_SPEED_LIMIT, 1 },
+		{ CURLOPT_LOW_SPEED_LIMIT, 1 }, /* of the body: a head has so long in all */
 		{ CURLOPT_LOW_SPEED_TIME, (long)t->job->stall_timeout_s },
 		{ CURLOPT_FORBID_REUSE, 1 },
 		{ CURLOPT_DNS_CACHE_TIMEOUT, -1 },
@@ -245,10 +227,9 @@ static CURLcode set_objects(struct transfer *t)
 		CURLoption option;
 		void *value;
 	} objects[] = {
-		{ CURLOPT_CURLU, t->url->handle },    { CURLOPT_RESOLVE, t->addresses },
-		{ CURLOPT_HTTPHEADER, t->headers },   { CURLOPT_ERRORBUFFER, t->message },
-		{ CURLOPT_HEADERDATA, t },            { CURLOPT_WRITEDATA, t },
-		{ CURLOPT_XFERINFODATA, t },
+		{ CURLOPT_CURLU, t->url->handle },  { CURLOPT_RESOLVE, t->addresses },
+		{ CURLOPT_HTTPHEADER, t->headers }, { CURLOPT_ERRORBUFFER, t->message },
+		{ CURLOPT_HEADERDATA, t },          { CURLOPT_WRITEDATA, t },
 	};
 	CURLcode code = CURLE_OK;
 
@@ -258,8 +239,6 @@ static CURLcode set_objects(struct transfer *t)
 		code = curl_easy_setopt(t->curl, CURLOPT_HEADERFUNCTION, on_header);
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(t->curl, CURLOPT_WRITEFUNCTION, on_body);
-	if (code == CURLE_OK)
-		code = curl_easy_setopt(t->curl, CURLOPT_XFERINFOFUNCTION, on_time);
 	return code;
 }
 
@@ -322,6 +301,18 @@ int transfer_prepare(struct transfer *t, struct error *err)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
+/* Is the end of the connection all that says where the body ends, so that anybody on the way could
+ * have made it? */
+static bool is_cut_tls(const struct transfer *t)
+{
+	long version = 0;
+
+	if (!t->url->https || t->end != UINT64_MAX || t->answer.is_chunked || t->tls->has_ended)
+		return false;
+	return curl_easy_getinfo(t->curl, CURLINFO_HTTP_VERSION, &version) != CURLE_OK ||
+	       version < CURL_HTTP_VERSION_2_0;
+}
+
 /* libcurl is content: are we? */
 static int check_whole(const struct transfer *t, struct error *err)
 {
@@ -335,6 +326,12 @@ static int check_whole(const struct transfer *t, struct error *err)
 	if (t->end != UINT64_MAX && t->at < t->end) {
 		error_set(err, -EPROTO, "the connection was cut after %llu of %llu bytes.",
 			  (unsigned long long)t->at, (unsigned long long)t->end);
+		return FETCH_FAILED_NOW;
+	}
+	if (is_cut_tls(t)) {
+		error_set(err, -EPROTO,
+			  "the connection was cut after %llu bytes: TLS did not come to its end.",
+			  (unsigned long long)t->at);
 		return FETCH_FAILED_NOW;
 	}
 	if (t->total != UINT64_MAX && t->at < t->total) {
@@ -362,7 +359,7 @@ int transfer_run(struct transfer *t, uint64_t *ret_size, struct error *err)
 	int r = 0;
 
 	t->err = err;
-	t->started_ns = t->progress_ns = time_boot_ns();
+	t->progress_ns = time_boot_ns();
 	code = curl_easy_perform(t->curl);
 	if (t->failure)
 		return t->failure;

@@ -12,7 +12,7 @@ struct transfer {
 	const struct job *job;
 	const struct url *url;
 	const struct url *proxy; /* NULL: none */
-	const struct tls *tls;
+	struct tls *tls;
 	struct curl_slist *addresses; /* of whom we connect to; the transfer's */
 
 	/* its own, zero at the beginning */
@@ -26,7 +26,7 @@ struct transfer {
 	uint64_t at, end;  /* in the file: where the next byte goes, where the last one will */
 	uint64_t total;    /* bytes of the whole; UINT64_MAX: nobody said, as for end */
 	uint64_t reported; /* bytes of another body */
-	int64_t started_ns, progress_ns;
+	int64_t progress_ns;
 	int failure; /* what a callback found: a negative errno or an enum fetch_failure */
 	struct error *err;
 };

@@ -33,7 +33,8 @@ static int read_parts(struct url *u, const char *what, struct error *err)
 		return error_set(err, -EINVAL, "the %s names no host.", what);
 	if (has_part(u->handle, CURLUPART_ZONEID))
 		return error_set(err, -EINVAL,
-				 "the %s has an address with a zone, which is not supported.", what);
+				 "the %s has an address with a zone, which is not supported.",
+				 what);
 	if (!port || str_to_u64(port, 65535, &number) < 0 || number == 0)
 		return error_set(err, -EINVAL, "the port of the %s is none.", what);
 	u->port = (unsigned)number;
@@ -45,14 +46,16 @@ static int read_parts(struct url *u, const char *what, struct error *err)
 int url_parse(struct url *ret, const char *text, const char *what, struct error *err)
 {
 	_url_ struct url u = { .handle = curl_url() };
+	const char *slashes = strstr(text, "://");
 	CURLUcode code;
 	int r;
 
 	if (!u.handle)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (!strstr(text, "://"))
-		return error_set(err, -EINVAL, "the %s does not begin with http:// or https://.",
-				 what);
+	/* libcurl guesses a scheme, and takes one slash or three for two */
+	if (!slashes || slashes[3] == '/')
+		return error_set(err, -EINVAL,
+				 "the %s does not begin with http://HOST or https://HOST.", what);
 	code = curl_url_set(u.handle, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
 	if (code != CURLUE_OK)
 		return error_set(err, -EINVAL, "the %s cannot be understood: %s.", what,

@@ -85,8 +85,9 @@ last() {
 
 # done_with SIZE: it has ended well, with so many bytes in the file.
 done_with() {
-	[ "$status" = 0 ] && [ "$(last .kind)" = done ] && [ "$(last .value)" = "$1" ] &&
-		[ "$(stat -c %s "$body")" = "$1" ] || { echo "$output"; return 1; }
+	local seen
+	seen="$status $(last '"\(.kind) \(.value)"') $(stat -c %s "$body")"
+	[ "$seen" = "0 done $1 $1" ] || { echo "$seen: $output"; return 1; }
 }
 
 # same FILE: the body is what the server has.
@@ -98,8 +99,7 @@ same() {
 fails() {
 	local class=$1 word text
 	shift
-	[ "$status" = 1 ] && [ "$(last .kind)" = failure ] && [ "$(last .value)" = "$class" ] ||
-		{ echo "not $class: $output"; return 1; }
+	[ "$status $(last '"\(.kind) \(.value)"')" = "1 failure $class" ] || { echo "not $class: $output"; return 1; }
 	text=$(last .text)
 	for word; do
 		[[ $text = *"$word"* ]] || { echo "no $word in: $text"; return 1; }
@@ -318,8 +318,8 @@ etag_of() {
 
 @test "a head that drips has an end" {
 	rules '{"path":"/a","slow_head":0.2}'
-	fetch url="$plain/a" stall-timeout=2 connect-timeout=1
-	fails again 'has not answered within 3 seconds'
+	fetch url="$plain/a" stall-timeout=2
+	fails again 'has not answered within 2 seconds'
 }
 
 @test "nobody there; somebody who never shakes hands" {
@@ -463,7 +463,7 @@ raw() {
 @test "an error whose body is cut or endless is an answer all the same" {
 	rules '{"path":"/a","status":500,"body":"half of it","length":100}'
 	fetch url="$plain/a" keep-error=1000
-	[ "$(last .kind)" = done ]
+	[ "$(last .kind)" = "done" ]
 	[ "$(records body)" = 'half of it' ]
 }
 
@@ -642,22 +642,20 @@ Y: b'
 	[[ $(last .value) = failed || $(last .value) = again ]]
 }
 
-@test "an address of IPv6; a name with a dot behind it" {
+@test "an address of IPv6" {
 	[ -e /proc/net/if_inet6 ] || skip "no IPv6 on this host"
 	start_web extra --dir "$web/plain" --bind ::1
 	fetch url="http://[::1]:$(web_port extra)/a"
 	done_with 3000000
-	fetch url="http://localhost.:$(web_port plain)/small"
-	[ "$(last .kind)" = done ] || fails again localhost
 }
 
 # ---- alone ----
 
-# begin_stalled [OPTION]...: a transfer that waits; $pid is carob-fetch.
+# begin_stalled: a transfer that waits; $pid is carob-fetch.
 begin_stalled() {
 	rules '{"path":"/a","stall":500000}'
 	rm -f "$BATS_TEST_TMPDIR/pid"
-	driver --pid-file "$BATS_TEST_TMPDIR/pid" --file "$body" "$@" --ca "$web/ca.pem" "$program" \
+	driver --pid-file "$BATS_TEST_TMPDIR/pid" --file "$body" --ca "$web/ca.pem" "$program" \
 		url="$secure/a" >"$BATS_TEST_TMPDIR/records" 3>&- &
 	driver_pid=$!
 	until_true 20 test -s "$web/secure.log"
@@ -718,12 +716,8 @@ begin_stalled() {
 	fi
 }
 
-@test "what it may not, it cannot: a file, a program, another port" {
-	begin_stalled
-	# gdb-free: the same walls around a program that tries
-	kill "$pid"
-	wait "$driver_pid" || true
-	skip "see the unit test images/fetch_confine"
+without_report() {
+	"$@" 4>&-
 }
 
 @test "a full file system, and a descriptor that is no file, are its caller's trouble" {
@@ -737,6 +731,7 @@ begin_stalled() {
 	body=/dev/null
 	fetch url="$plain/a"
 	fails local 'no regular file'
-	run -1 "$program"
+	# bats has a descriptor 4 of its own
+	run -1 without_report "$program"
 	[[ $output = *'is started by carob'* ]]
 }

@@ -417,14 +417,28 @@ class Server(ThreadingHTTPServer):
         connection = request
         if self.context:
             try:
-                connection = self.context.wrap_socket(request, server_side=True)
+                connection = self.context.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+                connection.do_handshake()
             except (OSError, ssl.SSLError) as error:
                 self.log({"handshake": str(error)})
+                self.drain(connection)
                 return
         try:
             super().finish_request(connection, client_address)
         finally:
             self.end(connection)
+
+    @staticmethod
+    def drain(connection):
+        """An end with bytes left to read would be a reset, which overtakes the alert."""
+        with socket.socket(fileno=connection.detach()) as plain:
+            try:
+                plain.settimeout(2)
+                plain.shutdown(socket.SHUT_WR)
+                while plain.recv(PIECE):
+                    pass
+            except OSError:
+                pass
 
     def end(self, connection):
         """The base class ends the socket it accepted: TLS wants its own end before that, and gets
