@@ -40,7 +40,7 @@ static void member(struct buf *tar, char type, const char *name, const char *con
 	memcpy(head + 100, "0000644", 8);
 	memcpy(head + 108, "0000000", 8);
 	memcpy(head + 116, "0000000", 8);
-	snprintf(head + 124, 12, "%011zo", len);
+	snprintf(head + 124, 12, "%011o", (unsigned)len);
 	memcpy(head + 136, "14524443400", 12);
 	memset(head + 148, ' ', 8);
 	head[156] = type;
