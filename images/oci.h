@@ -39,8 +39,8 @@ bool oci_is_reference(const char *reference);
 
 /* The name and version that the store would know it by, asking nobody: for a look-up. *ret_version
  * "" when it goes by digest or is not known without looking. */
-int oci_store_name(const char *reference, char ret_name[LIMIT_NAME_BYTES + 1], char ret_version[129],
-		   struct error *err) _must_check_;
+int oci_store_name(const char *reference, char ret_name[LIMIT_NAME_BYTES + 1],
+		   char ret_version[129], struct error *err) _must_check_;
 
 /* Finds manifest and configuration (tag -> digest once, all else by digest), then brings every layer
  * into the staging directory as "blob.ALG-HEX": from an image that has it, or from the source,

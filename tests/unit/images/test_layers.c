@@ -346,15 +346,9 @@ static void test_expansion_of_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(order),
-		TEST(more_than_work_ahead),
-		TEST(wrong_diff_id),
-		TEST(damaged_blobs),
-		TEST(wrong_size),
-		TEST(missing_blob),
-		TEST(missing_diff_id),
-		TEST(fault_in_a_layer),
-		TEST(expansion_of_all),
+		TEST(order),           TEST(more_than_work_ahead), TEST(wrong_diff_id),
+		TEST(damaged_blobs),   TEST(wrong_size),           TEST(missing_blob),
+		TEST(missing_diff_id), TEST(fault_in_a_layer),     TEST(expansion_of_all),
 	};
 
 	return cmocka_run_group_tests_name("layers", tests, NULL, NULL);
