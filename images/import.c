@@ -66,6 +66,8 @@ static int copy_archive(int from, int to, struct error *err)
 		if (n < 0 && errno != EINTR)
 			return error_set(err, -errno, "cannot copy the archive into the store");
 	}
+	/* it has to be on the disk in the end: it may go there while it is unpacked */
+	(void)sync_file_range(to, 0, 0, SYNC_FILE_RANGE_WRITE);
 	return lseek(to, 0, SEEK_SET) < 0 ? error_set(err, -errno, "cannot read the archive") : 0;
 }
 
@@ -107,7 +109,8 @@ static int stage_archive(struct import *i, const char *path, struct error *err)
 	r = store_stage(i->adoption.im->store, &i->adoption.staged, err);
 	if (r < 0)
 		return r;
-	i->archive = openat(i->adoption.staged.fd, "aci", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	i->archive = openat(i->adoption.staged.fd, "aci", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+			    0600);
 	if (i->archive < 0)
 		return error_set(err, -errno, "cannot make a file in the store");
 	return S_ISDIR(st.st_mode) ? pack_directory(i, from, err)
@@ -133,7 +136,8 @@ static int keep_implied(struct import *i, struct error *err)
 
 	if (implied->len == 0)
 		return 0;
-	r = file_write(i->adoption.staged.fd, "implied", implied->data, implied->len, 0644, FILE_SYNC);
+	r = file_write(i->adoption.staged.fd, "implied", implied->data, implied->len, 0644,
+		       FILE_SYNC);
 	return r < 0 ? error_set(err, r, "cannot write to the store") : 0;
 }
 

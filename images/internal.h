@@ -54,7 +54,7 @@ struct stream {
 
 /* To the end of in, or until out has no reader (cut). */
 int stream_run(struct stream *s, struct error *err) _must_check_;
-void stream_digest(struct stream *s, unsigned char *ret); /* hash->digest_size bytes; once */
+void stream_digest(struct stream *s, unsigned char *ret);  /* hash->digest_size bytes; once */
 void stream_id(struct stream *s, char ret[STORE_ID_TEXT]); /* of nettle_sha512; once */
 
 /* ---- unpack.c: an archive through carob-unpack ----------------------------------------------- */

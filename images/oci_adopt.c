@@ -242,10 +242,12 @@ static int read_stored(const struct images *im, const char *id, struct oci_image
 	if (r < 0)
 		return r;
 	image_id(manifest, &ret->config, is);
-	return str_eq(is, id) ? 0
-			      : error_set(err, -EBADMSG,
-					  "its manifest or configuration in the store is damaged: they have the ID %s.",
-					  is);
+	return str_eq(is, id)
+		       ? 0
+		       : error_set(
+				 err, -EBADMSG,
+				 "its manifest or configuration in the store is damaged: they have the ID %s.",
+				 is);
 }
 
 int oci_restore(const struct images *im, const char *id, int tree, struct error *err)

@@ -112,9 +112,10 @@ static int check_digest(const struct laying *l, struct layer *layer)
 	hex_encode(came + 7, raw, s->hash->digest_size);
 	if (str_eq(came, expected))
 		return 0;
-	return error_set(l->err, -EBADMSG,
-			 "%s is not what the image's configuration says: it should unpack to %s and comes to %s.",
-			 layer->what, expected, came);
+	return error_set(
+		l->err, -EBADMSG,
+		"%s is not what the image's configuration says: it should unpack to %s and comes to %s.",
+		layer->what, expected, came);
 }
 
 /* What all layers share: the limits of one archive hold for their sum. */

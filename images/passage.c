@@ -16,7 +16,11 @@ void passage_init(struct passage *p, const struct images *im, struct unpacked *u
 		.extractor = -1,
 		.decompressor_says = -1,
 		.extractor_says = -1,
-		.stream = { .in = -1, .out = -1, .archive = -1, .hash = hash, .what = "the archive" },
+		.stream = { .in = -1,
+			    .out = -1,
+			    .archive = -1,
+			    .hash = hash,
+			    .what = "the archive" },
 	};
 }
 
@@ -42,9 +46,7 @@ static int start(struct passage *p, struct helper *h, int *ret_pidfd, int *ret_s
 
 static int start_decompressor(struct passage *p, int file)
 {
-	struct helper h = { .arguments = { "--decompress" },
-			    .stdio = { file, -1, -1 },
-			    .fd3 = -1 };
+	struct helper h = { .arguments = { "--decompress" }, .stdio = { file, -1, -1 }, .fd3 = -1 };
 	_close_ int in = -1, out = -1;
 	int r = helper_pipe(&in, &out, p->err);
 

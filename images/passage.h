@@ -12,7 +12,7 @@
 
 struct passage {
 	const struct images *im;
-	struct unpacked *unpacked;   /* gets what the writer says */
+	struct unpacked *unpacked; /* gets what the writer says */
 	struct error *err;
 	int decompressor, extractor; /* pidfds */
 	int decompressor_says, extractor_says;

@@ -130,8 +130,8 @@ static bool is_pipe(int fd)
 
 static int run(struct stream *s, char *block, struct error *err)
 {
-	int (*step)(struct stream *, char *, size_t *, struct error *) =
-		is_pipe(s->in) && is_pipe(s->out) ? tee_block : copy_block;
+	int (*step)(struct stream *, char *, size_t *,
+		    struct error *) = is_pipe(s->in) && is_pipe(s->out) ? tee_block : copy_block;
 	int64_t next_report = 0;
 	size_t n = 1;
 	int r = 0;
