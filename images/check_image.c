@@ -152,8 +152,12 @@ static int unpack_archive(struct subject *s, int archive)
 	}
 	if (r < 0)
 		return lost(s, "aci", why.text);
-	if (!str_eq(s->unpacked.id, s->id))
+	if (!str_eq(s->unpacked.id, s->id)) {
+		/* of another image: nothing here is to be held against that */
+		unpacked_deinit(&s->unpacked);
+		s->unpacked = (struct unpacked){ 0 };
 		return lost(s, "aci", "its content has another ID");
+	}
 	s->whole = true;
 	return 0;
 }

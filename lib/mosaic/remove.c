@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/base.h"
 #include "mosaic/driver.h"
@@ -161,6 +162,19 @@ static int tell(const struct collection *c, const char *name)
 	return c->fn(where, c->arg);
 }
 
+/* Still nobody's after a moment? A maker may be between mkdir and flock. */
+static bool is_abandoned(int fd)
+{
+	static const struct timespec moment = { 0, 20000000 };
+	struct stat st;
+
+	if (fd < 0)
+		return true;
+	if (flock(fd, LOCK_UN) < 0 || nanosleep(&moment, NULL) < 0)
+		return false;
+	return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0;
+}
+
 /* A maker that waits for the lock finds the directory gone afterwards (stage.c). */
 static int collect_entry(int dirfd, const char *name, void *arg)
 {
@@ -176,6 +190,8 @@ static int collect_entry(int dirfd, const char *name, void *arg)
 	if (fd < 0 && (c->volumes || errno == ENOENT))
 		return 0;
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return 0;
+	if (c->fn && !is_abandoned(fd))
 		return 0;
 	if (c->volumes && volume_find(c->m, name, NULL) != VOLUME_NONE)
 		return 0; /* it was finished before we had the lock */

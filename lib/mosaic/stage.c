@@ -39,8 +39,10 @@ static int make_locked(struct mosaic *m, const char *path)
 	fd = openat(m->dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? -EAGAIN : -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	/* a collector that has it takes it away, and one that only looks gives it back */
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return -errno;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	return st.st_nlink == 0 ? -EAGAIN : take_fd(&fd);

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "store/internal.h"
 
@@ -19,6 +20,14 @@ static int tell(const struct strays *w, const char *object, const char *why)
 	const struct store_stray stray = { .object = object, .id = w->id, .why = why };
 
 	return w->fn(&stray, w->arg);
+}
+
+bool store_has(struct store *s, const char *id)
+{
+	char path[STORE_IMAGE_PATH];
+
+	store_image_path(path, id, NULL);
+	return store_is_id(id) && faccessat(s->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* ---- what is known --------------------------------------------------------------------------- */
@@ -89,11 +98,22 @@ static bool is_held(int dir, const char *name, int flags)
 	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
+/* Still nobody's after a moment? A maker may be between mkdir and flock. */
+static bool is_abandoned(int dir, const char *name)
+{
+	static const struct timespec moment = { 0, 20000000 };
+
+	if (is_held(dir, name, O_DIRECTORY) || nanosleep(&moment, NULL) < 0)
+		return false;
+	return !is_held(dir, name, O_DIRECTORY) &&
+	       faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int look_at_staged(int dir, const char *name, void *arg)
 {
 	char object[OBJECT_TEXT];
 
-	if (is_held(dir, name, O_DIRECTORY))
+	if (!is_abandoned(dir, name))
 		return 0;
 	snprintf(object, sizeof(object), "staging/%s", name);
 	return tell(arg, object, "who made it has died");
@@ -105,7 +125,7 @@ static int look_at_partial(int dir, const char *name, void *arg)
 
 	/* whoever fetches has the directory, the program that it started the data */
 	snprintf(data, sizeof(data), "%s/data", name);
-	if (is_held(dir, name, O_DIRECTORY) || is_held(dir, data, 0))
+	if (!is_abandoned(dir, name) || is_held(dir, data, 0))
 		return 0;
 	snprintf(object, sizeof(object), "partial/%s", name);
 	return tell(arg, object,

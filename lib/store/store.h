@@ -181,6 +181,9 @@ int store_collect(struct store *s, unsigned *ret_n, struct error *err) _must_che
 
 /* ---- checking -------------------------------------------------------------------------------- */
 
+/* Is there anything of that image, whole or not? */
+bool store_has(struct store *s, const char *id);
+
 /* Something in the store that is not as it should be. */
 struct store_stray {
 	const char *object; /* its path below STORE */
