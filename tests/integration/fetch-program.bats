@@ -623,7 +623,7 @@ Y: b'
 	refused local url= 'url=http://127.0.0.1/a b'
 	refused local url= 'url=http://exämple.com/'
 	refused failed 'neither http' url=ftp://127.0.0.1/a
-	refused failed 'neither http' url=file:///etc/passwd
+	refused failed 'http://HOST' url=file:///etc/passwd
 	refused failed 'http://' url=127.0.0.1/a
 	refused failed 'a user in it' "url=http://me:secret@127.0.0.1:1/a"
 	refused failed 'proxy' "$u" proxy=socks5://127.0.0.1:1
