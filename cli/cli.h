@@ -18,6 +18,8 @@ struct cli {
 	struct pod_dirs dirs;
 	char mosaic[256];  /* location of the mosaic */
 	char libexec[256]; /* directory of carob-stage1 and its like */
+	char config[256];  /* carob.yaml; read by what reaches the network */
+	bool config_given; /* by the user: it must be there */
 	bool debug;
 };
 
@@ -46,7 +48,7 @@ extern const struct cli_verb *const cli_verbs[];
 /* The options before the verb; they fill a struct cli_globals. */
 extern const struct cli_option cli_global_options[];
 struct cli_globals {
-	const char *root, *runroot, *mosaic;
+	const char *root, *runroot, *mosaic, *config;
 	bool debug, version;
 };
 

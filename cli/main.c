@@ -72,7 +72,7 @@ static const char *either(const char *option, const char *variable, const char *
 }
 
 /* An absolute path without a slash at its end. */
-static int directory_set(char *dst, size_t size, const char *path, struct error *err)
+static int path_set(char *dst, size_t size, const char *path, struct error *err)
 {
 	char clean[LIMIT_PATH_BYTES];
 	_free_ char *cwd = *path == '/' ? NULL : getcwd(NULL, 0);
@@ -88,22 +88,34 @@ static int directory_set(char *dst, size_t size, const char *path, struct error 
 	return 0;
 }
 
+/* Whether it is there is nobody's business until it is needed. */
+static int config_set(struct cli *cli, const char *option, struct error *err)
+{
+	const char *given = either(option, "CAROB_CONFIG", NULL);
+
+	cli->config_given = given != NULL;
+	return path_set(cli->config, sizeof(cli->config), given ? given : "/etc/carob/carob.yaml",
+			err);
+}
+
 static int cli_init(struct cli *cli, const struct cli_globals *g, struct error *err)
 {
 	char mosaic[sizeof(cli->dirs.root) + 16];
-	int r = directory_set(cli->dirs.root, sizeof(cli->dirs.root),
-			      either(g->root, "CAROB_ROOT", "/var/lib/carob"), err);
+	int r = path_set(cli->dirs.root, sizeof(cli->dirs.root),
+			 either(g->root, "CAROB_ROOT", "/var/lib/carob"), err);
 
 	if (r == 0)
-		r = directory_set(cli->dirs.run, sizeof(cli->dirs.run),
-				  either(g->runroot, "CAROB_RUNROOT", "/run/carob"), err);
+		r = path_set(cli->dirs.run, sizeof(cli->dirs.run),
+			     either(g->runroot, "CAROB_RUNROOT", "/run/carob"), err);
 	if (r == 0)
-		r = directory_set(cli->libexec, sizeof(cli->libexec),
-				  either(NULL, "CAROB_LIBEXEC", CAROB_LIBEXEC), err);
+		r = path_set(cli->libexec, sizeof(cli->libexec),
+			     either(NULL, "CAROB_LIBEXEC", CAROB_LIBEXEC), err);
 	snprintf(mosaic, sizeof(mosaic), "%s/mosaic/default", cli->dirs.root);
 	if (r == 0)
-		r = directory_set(cli->mosaic, sizeof(cli->mosaic),
-				  either(g->mosaic, "CAROB_MOSAIC", mosaic), err);
+		r = path_set(cli->mosaic, sizeof(cli->mosaic),
+			     either(g->mosaic, "CAROB_MOSAIC", mosaic), err);
+	if (r == 0)
+		r = config_set(cli, g->config, err);
 	cli->debug = g->debug || (getenv("CAROB_DEBUG") && *getenv("CAROB_DEBUG"));
 	return r;
 }

@@ -19,6 +19,8 @@ const struct cli_option cli_global_options[] = {
 	  CLI_STRING, offsetof(struct cli_globals, runroot), .complete = CLI_COMPLETE_DIRECTORY },
 	{ "mosaic", 0, "DIR", "the mosaic that holds the root file systems (CAROB_MOSAIC)",
 	  CLI_STRING, offsetof(struct cli_globals, mosaic), .complete = CLI_COMPLETE_DIRECTORY },
+	{ "config", 0, "FILE", "how images come from the network: carob.yaml(5) (CAROB_CONFIG)",
+	  CLI_STRING, offsetof(struct cli_globals, config), .complete = CLI_COMPLETE_FILE },
 	{ "debug", 0, NULL, "let the parts say on standard error what they do (CAROB_DEBUG)",
 	  CLI_FLAG, offsetof(struct cli_globals, debug) },
 	{ "version", 0, NULL, "print the version", CLI_FLAG,

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <fcntl.h>
 
 #include "images/internal.h"
@@ -11,17 +12,21 @@ int helper_start(const struct images *im, const struct helper *h, struct error *
 			       NULL };
 	_free_ char *path = str_printf("%s/%s", im->libexec, h->program);
 	_close_ int exe = -1;
+	int more[1 + HELPER_MORE_FDS] = { h->fd4 };
 	struct process_spec spec = {
 		.argv = argv,
 		.envp = no_environment,
 		.cgroup_fd = -1,
 		.stdio = { h->stdio[0], h->stdio[1], h->stdio[2] },
 		.keep_fd = h->fd3,
-		.more_fds = &h->fd4,
-		.n_more_fds = h->fd4 >= 0,
+		.more_fds = more,
+		.n_more_fds = h->n_more_fds ? 1 + h->n_more_fds : h->fd4 >= 0,
 	};
 	int pidfd;
 
+	assert(h->n_more_fds <= HELPER_MORE_FDS);
+	for (size_t i = 0; i < h->n_more_fds; i++)
+		more[1 + i] = h->more_fds[i];
 	if (!path)
 		return error_set(err, -ENOMEM, "out of memory");
 	exe = open(path, O_PATH | O_CLOEXEC);

@@ -13,7 +13,10 @@ struct helper {
 	const char *arguments[3]; /* behind the program's name; NULL ends */
 	int stdio[3];             /* as in struct process_spec */
 	int fd3, fd4;             /* -1: none */
+	const int *more_fds;      /* become 5, 6, ...; each may be -1 */
+	size_t n_more_fds;        /* at most HELPER_MORE_FDS */
 };
+enum { HELPER_MORE_FDS = 4 };
 
 /* Starts it: its pidfd, or a negative errno. The descriptors stay the caller's. */
 int helper_start(const struct images *im, const struct helper *h, struct error *err) _must_check_;

@@ -82,6 +82,16 @@ const struct net_host *net_host_of(const struct net_config *c, const struct net_
  * `--insecure http` for that host. Every URL goes through here, those of redirects too. */
 int net_allows(const struct net *n, const char *url, struct error *err) _must_check_;
 
+/* Where a Location leads from a URL, without dot segments and fragment; what must not stand in a URL
+ * becomes %XX. The caller frees. -EINVAL, with err, for what is neither http nor https. */
+int net_url_join(char **ret, const char *base, const char *location, struct error *err)
+	_must_check_;
+
+/* Is it "HOST[:PORT]", and with wildcard and path "[*.]HOST[:PORT][/PATH]"? NULL, or what is wrong
+ * with it. */
+const char *net_host_fault(const char *text);
+const char *net_list_fault(const char *text);
+
 /* By components: "example.com/a" has example.com/a and example.com/a/b, not example.com/ab. */
 bool net_list_has(char *const *list, size_t n, const char *host, unsigned port, const char *path);
 

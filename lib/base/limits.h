@@ -43,6 +43,10 @@ enum {
 	LIMIT_PAGE_MEMORY = 128 << 20,    /* ... to take it apart */
 	LIMIT_PAGE_SECONDS = 5,           /* ... of processor time */
 	LIMIT_TOKEN_BYTES = 64 << 10,     /* what a registry's token server answers */
+	LIMIT_CONFIG_BYTES = 1 << 20,       /* carob.yaml */
+	LIMIT_CONFIG_ENTRIES = 4096,        /* hosts, and entries of each list, in carob.yaml */
+	LIMIT_CREDENTIALS_BYTES = 16 << 10, /* a file with a password or token */
+	LIMIT_REDIRECTS = 10,               /* from one URL to the next, for one transfer */
 };
 
 #define LIMIT_ARCHIVE_BYTES (1ULL << 40) /* expanded bytes of one image archive: 1 TiB */
