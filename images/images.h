@@ -14,6 +14,8 @@
 #include "base/base.h"
 #include "mosaic/mosaic.h"
 #include "store/store.h"
+#include "images/origin.h"
+#include "images/trust.h"
 
 struct images {
 	struct store *store;
@@ -84,6 +86,21 @@ int images_render(const struct images *im, const char *id, char *volume,
  * *ret_kind: "image", "pod manifest", "image manifest", "image layout". */
 int images_validate(const struct images *im, const char *path, const char **ret_kind,
 		    struct appc_faults *faults, struct error *err) _must_check_;
+
+/* An image of the store, looked at once more: is its archive, to the last byte, what the ID says,
+ * and is its signature (where it came with one) good by today's keys? What is wrong with it is in
+ * the result; the function fails when it cannot tell. */
+struct images_verified {
+	char *name;
+	struct error archive; /* code 0: it is what the ID says */
+	bool has_signature;
+	struct error signature; /* code 0: good; verdict says by whom */
+	struct trust_verdict verdict;
+};
+void images_verified_deinit(struct images_verified *v);
+int images_verify(const struct images *im, const char *trust_dir, const char *id,
+		  struct images_verified *ret, const struct images_progress *progress,
+		  struct error *err) _must_check_;
 
 /* Makes an archive. Bit for bit the same for the same input, given SOURCE_DATE_EPOCH or the
  * same file times (images/pack/pack.h). ret_id: its image ID. -EEXIST when out is there and
