@@ -4,7 +4,8 @@
 
 extern const struct cli_verb verb_image_import, verb_image_list, verb_image_show,
 	verb_image_cat_manifest;
-extern const struct cli_verb verb_image_rm, verb_image_export, verb_image_build;
+extern const struct cli_verb verb_image_rm, verb_image_export, verb_image_build, verb_image_sign,
+	verb_image_verify;
 
 /* Opens the store for a look. A store that does not exist is an empty one: CLI_MISSING. */
 int image_store_open(const struct cli *cli, struct store **ret, struct error *err) _must_check_;
