@@ -14,7 +14,7 @@
  * they are. NULL when memory is out. */
 static const char **environment(char *terminal, size_t size)
 {
-	char name[128];
+	char name[128] = "";
 	const char **env;
 	size_t n = 0;
 
