@@ -145,7 +145,8 @@ static const struct cli_verb *const image_verbs[] = {
 	&verb_image_unpin,  &verb_image_gc,
 	&verb_image_check,  &verb_image_export,
 	&verb_image_build,  &verb_image_extract,
-	&verb_image_render, NULL,
+	&verb_image_render, &verb_image_sign,
+	&verb_image_verify, NULL,
 };
 
 const struct cli_verb verb_image = {

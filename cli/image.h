@@ -7,6 +7,7 @@ extern const struct cli_verb verb_image_import, verb_image_list, verb_image_show
 extern const struct cli_verb verb_image_rm, verb_image_export, verb_image_build;
 extern const struct cli_verb verb_image_pin, verb_image_unpin, verb_image_gc, verb_image_check;
 extern const struct cli_verb verb_image_extract, verb_image_render;
+extern const struct cli_verb verb_image_sign, verb_image_verify;
 
 /* Opens the store for a look. A store that does not exist is an empty one: CLI_MISSING. */
 int image_store_open(const struct cli *cli, struct store **ret, struct error *err) _must_check_;

@@ -15,7 +15,7 @@ static const struct cli_option show_options[] = {
 	{ NULL },
 };
 
-static const struct table_column facts[] = {
+static const struct table_column columns[] = {
 	{ "id", "id" },
 	{ "name", "name" },
 	{ "source", "source" },
@@ -29,12 +29,26 @@ static const struct table_column facts[] = {
 
 static const struct cli_option no_options[] = { { NULL } };
 
+/* Adds what is known of where it came from: null for one that was imported. */
+static int add_origin(struct store *store, const char *id, json_t *info, struct error *err)
+{
+	_origin_ struct origin origin = { 0 };
+	int r = origin_read(store, id, &origin, err);
+
+	if (r < 0)
+		return r;
+	r = json_object_set_new(info, "origin",
+				r == STORE_MISSING ? json_null() : origin_json(&origin));
+	return r < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
+}
+
 /* Finds the image that the one operand names and reads its manifest. 0 or an exit code. */
 static int load(const struct cli *cli, const char *word, json_t **ret_info, char **ret_manifest,
 		size_t *ret_len, struct error *err)
 {
 	_store_ struct store *store = NULL;
 	_store_info_ struct store_info info = { 0 };
+	_json_ struct json_t *facts = NULL;
 	char id[STORE_ID_TEXT];
 	int r = image_store_open(cli, &store, err);
 
@@ -46,8 +60,52 @@ static int load(const struct cli *cli, const char *word, json_t **ret_info, char
 		r = store_manifest(store, id, ret_manifest, ret_len, err);
 	if (r != 0)
 		return r;
-	*ret_info = image_info_json(store, &info);
-	return *ret_info ? 0 : error_set(err, -ENOMEM, "%s", word);
+	facts = image_info_json(store, &info);
+	if (!facts)
+		return error_set(err, -ENOMEM, "%s", word);
+	r = add_origin(store, id, facts, err);
+	if (r == 0)
+		*ret_info = take_ptr(&facts);
+	return r;
+}
+
+/* "KEY (USER), trusted for PREFIX, made 2026-..." */
+static void format_signature(char dst[TABLE_CELL], const struct json_t *value)
+{
+	const char *rule = json_string_value(json_object_get(value, "rule"));
+
+	snprintf(dst, TABLE_CELL, "%s (%.200s), trusted for %s, made %s",
+		 json_string_value(json_object_get(value, "key")),
+		 json_string_value(json_object_get(value, "user")), *rule ? rule : "any name",
+		 json_string_value(json_object_get(value, "made")));
+}
+
+static const struct table_column origin_facts[] = {
+	{ "reference", "reference" },
+	{ "url", "url" },
+	{ "transport", "transport" },
+	{ "signature", "signature", .format = format_signature },
+	{ "insecure", "insecure" },
+	{ "digest", "manifestDigest" },
+	{ NULL },
+};
+
+/* What there is nothing to say of is left out, but for the signature. */
+static int print_origin(const json_t *origin, struct error *err)
+{
+	int r = 0;
+
+	for (const struct table_column *c = origin_facts; r == 0 && c->title; c++) {
+		const json_t *value = json_object_get(origin, c->key);
+		char cell[TABLE_CELL];
+
+		if ((json_is_string(value) && json_string_length(value) == 0) ||
+		    (json_is_array(value) && json_array_size(value) == 0))
+			continue;
+		table_cell(cell, c, origin);
+		r = cli_print(err, "%-12s %s\n", c->title, json_is_null(value) ? "none" : cell);
+	}
+	return r;
 }
 
 static int print_text(const json_t *info, const json_t *manifest, struct error *err)
@@ -57,12 +115,14 @@ static int print_text(const json_t *info, const json_t *manifest, struct error *
 	json_t *label;
 	int r = 0;
 
-	for (const struct table_column *c = facts; r == 0 && c->title; c++) {
+	for (const struct table_column *c = columns; r == 0 && c->title; c++) {
 		char cell[TABLE_CELL];
 
 		table_cell(cell, c, info);
 		r = cli_print(err, "%-12s %s\n", c->title, cell);
 	}
+	if (r == 0 && json_is_object(json_object_get(info, "origin")))
+		r = print_origin(json_object_get(info, "origin"), err);
 	json_object_foreach(json_object_get(info, "labels"), key, label) {
 		char raw[TABLE_CELL], text[TABLE_CELL];
 

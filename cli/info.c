@@ -247,6 +247,30 @@ static enum finding check_limits(_unused_ const struct cli *cli, struct result *
 	return files.rlim_cur >= FILES_ENOUGH ? FINDING_OK : FINDING_LIMITED;
 }
 
+/* Without them pods run, and unsigned images can be fetched by saying so. */
+static enum finding check_signatures(_unused_ const struct cli *cli, struct result *r)
+{
+	static const struct {
+		const char *program, *remedy;
+	} needed[] = {
+		{ "gpgv", "signatures cannot be checked, so no signed image can be fetched: "
+			  "install the package gpgv" },
+		{ "gpg",
+		  "keys cannot be trusted (`carob trust add`) nor images signed: install the "
+		  "package gpg" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
+		const char *path = trust_program(needed[i].program);
+
+		found(r, "%s%s%s", i ? ", " : "", path ? "" : "no ",
+		      path ? path : needed[i].program);
+		if (!path && !r->remedy)
+			r->remedy = needed[i].remedy;
+	}
+	return r->remedy ? FINDING_LIMITED : FINDING_OK;
+}
+
 static const struct {
 	const char *name;
 	enum finding (*check)(const struct cli *cli, struct result *r);
@@ -257,6 +281,7 @@ static const struct {
 	{ "seccomp", check_seccomp },         { "capabilities", check_capabilities },
 	{ "programs", check_programs },       { "mosaic", check_mosaic },
 	{ "directories", check_directories }, { "limits", check_limits },
+	{ "signatures", check_signatures },
 };
 
 /* ---- the verb -------------------------------------------------------------------------------- */

@@ -13,6 +13,8 @@
 #include "appc/appc.h"
 #include "base/base.h"
 #include "images/discover.h"
+#include "images/origin.h"
+#include "images/trust.h"
 #include "mosaic/mosaic.h"
 #include "store/store.h"
 

@@ -13,6 +13,9 @@
 
 #include "base/base.h"
 
+struct images;
+struct images_policy;
+
 enum { TRUST_FINGERPRINT_TEXT = 65 };
 
 struct trust_key {
@@ -21,28 +24,43 @@ struct trust_key {
 	char *user;                               /* the first user ID, escaped; "" */
 	char *path;
 	int64_t added_ns;
+	void *data; /* the key, binary */
+	size_t len;
+	bool expired, revoked; /* of trust_read_keys() only, which asks gpg */
+	int64_t expires_s;     /* likewise; 0: never */
 };
 
 struct trust_keys {
 	struct trust_key *list;
 	size_t n;
+	char **remarks; /* sentences: what is in the directory and no key, and is not used */
+	size_t n_remarks;
 };
 void trust_keys_deinit(struct trust_keys *k);
 #define _trust_keys_ _cleanup_(trust_keys_deinit)
 
-/* What is in a file of keys, armoured or not: through gpg, shut in, with an empty home of its own.
- * -EBADMSG when there is no public key in it. prefix and path of the result are empty. */
+/* What is in a file of keys, armoured or not: through gpg, which works as nobody, without a home, a
+ * keyring or an agent, and leaves away what is not signed by the key itself. -EBADMSG when there is
+ * no public key in it, or a secret one. prefix and path of the result are empty. */
 int trust_read_keys(const void *data, size_t len, struct trust_keys *ret, struct error *err)
 	_must_check_;
 
 /* Trusts all keys of data for the prefix ("": any name). Never replaces silently: the same key for
- * the same prefix again is 0. Synced when it returns. */
+ * the same prefix again is 0, another state of that key (an expiry moved, a revocation) -EEXIST.
+ * Synced when it returns. */
 int trust_add(const char *dir, const char *prefix, const void *data, size_t len,
 	      struct trust_keys *ret, struct error *err) _must_check_;
 
+/* Every rule, sorted. No directory: none. Links and what is no key are not followed or used, but
+ * remarked upon. What others than its owner may write, or whose content is not the key that the
+ * name says, is an error that names it. */
 int trust_list(const char *dir, struct trust_keys *ret, struct error *err) _must_check_;
 
-/* By fingerprint or its end (16 digits and more); prefix NULL: every rule. *ret_n: rules removed. */
+/* May keys of the prefix sign images of the name? "" has every name; by components. */
+bool trust_applies(const char *prefix, const char *name);
+
+/* By fingerprint or its end (16 digits and more); prefix NULL: every rule. *ret_n: rules removed.
+ * -ENOTUNIQ when it is the end of two. */
 int trust_remove(const char *dir, const char *fingerprint, const char *prefix, unsigned *ret_n,
 		 struct error *err) _must_check_;
 
@@ -55,20 +73,30 @@ struct trust_verdict {
 };
 void trust_verdict_deinit(struct trust_verdict *v);
 
+struct trust_signed {
+	const char *name; /* of the image */
+	int archive;      /* the open file; its position does not matter and stays */
+	const void *signature;
+	size_t signature_len;
+};
+
 /*
- * Is the armoured detached signature one over all of the open file archive (read from its
- * beginning; its position does not matter) by a key that may sign `name`? gpgv decides about the
- * signature, we about the rule. Expired, revoked and weak (MD5, SHA-1) ones are none.
+ * Is the armoured detached signature one over all of the archive by a key that may sign images of
+ * the name? Of several, one is enough, but none may be bad by a key that we know. gpgv decides
+ * about the signature, we about the rule. Expired, revoked and weak (MD5, SHA-1) ones are none.
  *
  * -EKEYREJECTED: bad, or by a key not trusted for the name; -ENOKEY: no key is trusted for the
  * name at all. The error says what was expected (the keys of the name) and what came (the key, and
  * for which names it is trusted). Works without any right that it does not need: gpgv runs as
  * another user with the file's and keys' contents as descriptors.
  */
-int trust_verify(const char *dir, const char *name, int archive, const void *signature,
-		 size_t signature_len, struct trust_verdict *ret, struct error *err) _must_check_;
+int trust_verify(const char *dir, const struct trust_signed *what, struct trust_verdict *ret,
+		 struct error *err) _must_check_;
 
 /* Makes archive's detached, armoured signature with gpg of the caller's own keyring (key: what
  * --local-user takes, NULL: the default), in one atomically made file. */
 int trust_sign(const char *archive, const char *out, const char *key, bool overwrite,
 	       struct error *err) _must_check_;
+
+/* Where gpgv, or gpg, is; NULL: it is not installed. Never looked for in PATH. */
+const char *trust_program(const char *name);

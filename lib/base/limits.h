@@ -30,6 +30,11 @@ enum {
 	LIMIT_API_LINE_BYTES = 256 << 10, /* one request on a pod's api.sock */
 	LIMIT_API_CLIENTS = 64,           /* connections to one api.sock */
 	LIMIT_LOG_LINE_BYTES = 16 << 10,  /* a longer line of an app is split in the log */
+	LIMIT_KEY_BYTES = 4 << 20,        /* a file of OpenPGP keys */
+	LIMIT_KEYS = 64,                  /* keys in one such file */
+	LIMIT_TRUSTED_KEYS = 4096,        /* keys and what they are trusted for, in all */
+	LIMIT_SIGNATURE_BYTES = 64 << 10, /* an image's signature file */
+	LIMIT_SIGNATURES = 16,            /* signatures in one such file */
 	LIMIT_LIST_ENTRIES = 100000,      /* entries of one directory that we list into memory */
 	LIMIT_URL_BYTES = 8 << 10,        /* one URL */
 	LIMIT_FETCH_JOB_BYTES = 256 << 10, /* what carob-fetch is told to do */

@@ -16,3 +16,8 @@
  */
 int clone_run(struct clone_args *args, int (*child)(void *arg), void *arg, int *ret_failure)
 	_must_check_;
+
+/* The same, and the child has a copy of the memory whatever the machine: for one that becomes
+ * another user, who must never be seen to share memory with this process. */
+int clone_copy(struct clone_args *args, int (*child)(void *arg), void *arg, int *ret_failure)
+	_must_check_;

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -20,12 +22,15 @@ enum {
 	STDIO = 3,
 	FIXED = 4,     /* stdio and keep_fd */
 	MORE_MAX = 16, /* more_fds */
+	LIMITS_MAX = 8,
 };
 
 /* What the child needs, made ready before the clone. */
 struct child {
 	const struct process_spec *spec;
 	int exe;
+	pid_t parent;
+	struct rlimit limits[LIMITS_MAX];
 	int fds[FIXED + MORE_MAX]; /* fds[i] is to become i; -1: nothing */
 	int n;
 };
@@ -63,6 +68,26 @@ static int place_all(struct child *c)
 	return r;
 }
 
+/* The system calls themselves: the C library's functions would look for threads. The signal comes
+ * last, a change of the user takes it back; it does not come for a parent that is gone already. */
+static int confine(const struct child *c)
+{
+	const struct process_confinement *confine = c->spec->confine;
+
+	if (confine->change_user &&
+	    (syscall(SYS_setgroups, 0, NULL) < 0 ||
+	     syscall(SYS_setresgid, confine->gid, confine->gid, confine->gid) < 0 ||
+	     syscall(SYS_setresuid, confine->uid, confine->uid, confine->uid) < 0))
+		return -errno;
+	for (size_t i = 0; i < confine->n_limits; i++)
+		if (setrlimit((__rlimit_resource_t)confine->limits[i].resource, &c->limits[i]) < 0)
+			return -errno;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return -errno;
+	return getppid() == c->parent ? 0 : -ESRCH;
+}
+
 /* From the clone to the execveat. The memory may be the parent's own: nothing is allocated, and
  * nothing but *arg is changed. It has no arrays on its stack, because it is left without a return
  * and AddressSanitizer would never hear that they are gone. */
@@ -75,12 +100,37 @@ static int run_child(void *arg)
 	if (c->spec->new_session && setsid() < 0)
 		return -errno;
 	r = place_all(c);
+	if (r == 0 && c->spec->confine)
+		r = confine(c);
 	if (r < 0)
 		return r;
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
 		return -errno;
 	syscall(SYS_execveat, c->exe, "", c->spec->argv, c->spec->envp, AT_EMPTY_PATH);
 	return -errno;
+}
+
+/* What each limit will be: never more than ours. */
+static int prepare_limits(struct child *c)
+{
+	const struct process_confinement *confine = c->spec->confine;
+
+	if (!confine)
+		return 0;
+	if (confine->n_limits > LIMITS_MAX)
+		return -E2BIG;
+	for (size_t i = 0; i < confine->n_limits; i++) {
+		const struct process_limit *l = &confine->limits[i];
+		struct rlimit *limit = &c->limits[i];
+
+		if (getrlimit((__rlimit_resource_t)l->resource, limit) < 0)
+			return -errno;
+		if (l->max < limit->rlim_max)
+			limit->rlim_max = l->max;
+		if (limit->rlim_cur > limit->rlim_max)
+			limit->rlim_cur = limit->rlim_max;
+	}
+	return 0;
 }
 
 /* Fills in the descriptors; *null is opened when one of stdio asks for it. */
@@ -106,7 +156,9 @@ static int prepare(struct child *c, int *null)
 
 int process_spawn(const struct process_spec *spec, pid_t *ret_pid)
 {
-	struct child child = { .spec = spec, .exe = spec->exe_fd };
+	struct child child = { .spec = spec, .exe = spec->exe_fd, .parent = getpid() };
+	int (*const run)(struct clone_args *, int (*)(void *), void *,
+			 int *) = spec->confine ? clone_copy : clone_run;
 	_close_ int null = -1, pidfd = -1;
 	struct clone_args args = {
 		.flags = spec->clone_flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
@@ -116,13 +168,15 @@ int process_spawn(const struct process_spec *spec, pid_t *ret_pid)
 	int failure, status, pid, r;
 
 	r = prepare(&child, &null);
+	if (r == 0)
+		r = prepare_limits(&child);
 	if (r < 0)
 		return r;
 	if (spec->cgroup_fd >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)spec->cgroup_fd;
 	}
-	pid = clone_run(&args, run_child, &child, &failure);
+	pid = run(&args, run_child, &child, &failure);
 	if (pid < 0)
 		return pid;
 	if (failure < 0) {

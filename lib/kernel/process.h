@@ -13,6 +13,19 @@
 
 #include "base/base.h"
 
+/* What a program that is not ours is left with. It can never gain rights by executing a file (no
+ * new privileges), and is killed when this process ends. */
+struct process_limit {
+	int resource; /* RLIMIT_* */
+	uint64_t max; /* a lower one stays */
+};
+struct process_confinement {
+	bool change_user; /* to these, and to no other group: needs root */
+	uint32_t uid, gid;
+	const struct process_limit *limits;
+	size_t n_limits;
+};
+
 struct process_spec {
 	int exe_fd; /* what is executed: an open file (sealed memfd or O_PATH) */
 	const char *const *argv;
@@ -23,7 +36,8 @@ struct process_spec {
 	int keep_fd;             /* becomes descriptor 3 (PLAN_SOCKET_FD); -1: none */
 	const int *more_fds;     /* become 4, 5, ... */
 	size_t n_more_fds;
-	bool new_session; /* setsid() */
+	bool new_session;                          /* setsid() */
+	const struct process_confinement *confine; /* NULL: all that we may */
 };
 
 /* Starts the process. Returns its pidfd (O_CLOEXEC) or a negative errno, also when the exec failed.

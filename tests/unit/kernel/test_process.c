@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <cmocka.h>
@@ -298,6 +299,73 @@ static void sealed_bytes(void **state)
 	assert_string_equal(text, "hello");
 }
 
+/* Another user without groups, limits, no way to more rights. Needs root for the first of these;
+ * else it stays who it is. */
+static void confinement(void **state)
+{
+	static const char script[] =
+		"sed -n 's/^\\(Uid\\|Gid\\|Groups\\|NoNewPrivs\\|CapEff\\):[ \t]*//p' "
+		"/proc/self/status | tr -s ' \t\n' ,; ulimit -n; ulimit -Hc";
+	const struct process_limit limits[] = { { RLIMIT_NOFILE, 20 }, { RLIMIT_CORE, 0 } };
+	const struct process_confinement confine = {
+		.change_user = geteuid() == 0,
+		.uid = 65534,
+		.gid = 65533,
+		.limits = limits,
+		.n_limits = ARRAY_SIZE(limits),
+	};
+	char buf[1024];
+	struct run r;
+	int ends[2];
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	make_run(&r, script, ends[1]);
+	r.spec.confine = &confine;
+	assert_int_equal(status_of(process_spawn(&r.spec, NULL)), 0);
+	close(ends[1]);
+	n = read_all(ends[0], buf, sizeof(buf) - 1);
+	assert_true(n >= 0);
+	buf[n] = '\0';
+	if (geteuid() == 0)
+		assert_string_equal(buf, "65534,65534,65534,65534,65533,65533,65533,65533,"
+					 "0000000000000000,1,20\n0\n");
+	else
+		assert_non_null(strstr(buf, ",1,20\n0\n"));
+	close(ends[0]);
+	close(r.exe);
+}
+
+/* What is confined does not outlive whoever started it. */
+static void confined_ends_with_its_parent(void **state)
+{
+	const struct process_confinement confine = { .limits = NULL };
+	struct run r;
+	int ends[2];
+	pid_t parent;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	parent = fork();
+	assert_true(parent >= 0);
+	if (parent == 0) {
+		make_run(&r, "echo; exec sleep 60", ends[1]);
+		r.spec.confine = &confine;
+		if (process_spawn(&r.spec, NULL) < 0)
+			_exit(1);
+		close(ends[1]);
+		(void)!read(ends[0], &byte, 1); /* it runs */
+		_exit(0);
+	}
+	close(ends[1]);
+	assert_int_equal(waitpid(parent, NULL, 0), parent);
+	/* the end comes when the last writer is gone */
+	assert_int_equal(read(ends[0], &byte, 1), 0);
+	close(ends[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +376,8 @@ int main(void)
 		cmocka_unit_test(descriptors_are_moved_about),
 		cmocka_unit_test(sessions),
 		cmocka_unit_test(signals),
+		cmocka_unit_test(confinement),
+		cmocka_unit_test(confined_ends_with_its_parent),
 		cmocka_unit_test(sealed_copy),
 		cmocka_unit_test(sealed_bytes),
 	};

@@ -1,0 +1,159 @@
+/*
+ * `carob trust add`: a key is shown before it is trusted, and a person says yes: on the terminal,
+ * not on standard input, which may be the key.
+ */
+#include <fcntl.h>
+
+#include "cli/trust.h"
+
+struct add_options {
+	const char *prefix, *trust_dir;
+	bool root, yes;
+};
+
+static const struct cli_option add_options[] = {
+	{ "prefix", 0, "NAME", "for images whose name is NAME or begins with NAME/", CLI_STRING,
+	  offsetof(struct add_options, prefix) },
+	{ "root", 0, NULL, "for images of any name", CLI_FLAG, offsetof(struct add_options, root) },
+	{ "yes", 'y', NULL, "do not ask", CLI_FLAG, offsetof(struct add_options, yes) },
+	CLI_TRUST_DIR_OPTION(struct add_options),
+	{ NULL },
+};
+
+/* What every file of keys goes through. */
+struct adding {
+	char dir[LIMIT_PATH_BYTES];
+	const char *prefix; /* "": any name */
+	bool yes;
+};
+
+/* All of a file, or of a pipe. */
+static int read_source(const char *name, struct buf *ret, struct error *err)
+{
+	_close_ int own = str_eq(name, "-") ? -1 : open(name, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	int fd = str_eq(name, "-") ? STDIN_FILENO : own, r = 0;
+	char block[16 << 10];
+	ssize_t n = 1;
+
+	if (fd < 0)
+		return error_set(err, -errno, "cannot open %s", name);
+	while (r == 0 && n > 0) {
+		n = read_all(fd, block, sizeof(block));
+		r = n < 0 ? (int)n : buf_add(ret, block, (size_t)n);
+	}
+	if (r == -E2BIG)
+		return error_set(err, -EFBIG, "%s: more than %d bytes (LIMIT_KEY_BYTES)", name,
+				 LIMIT_KEY_BYTES);
+	return r < 0 ? error_set(err, r, "cannot read %s", name) : 0;
+}
+
+static int print_key(const struct trust_key *k, struct error *err)
+{
+	char expires[TIME_TEXT] = "never";
+	int r;
+
+	if (k->expires_s)
+		time_format(expires, k->expires_s * 1000000000LL);
+	r = cli_print(err, "%-12s %s\n%-12s %s\n%-12s %s\n", "key", k->fingerprint, "user", k->user,
+		      "expires", expires);
+	if (k->revoked || k->expired)
+		cli_complain("warning: key %s %s: no signature by it will be accepted",
+			     k->fingerprint, k->revoked ? "was revoked" : "has expired");
+	return r;
+}
+
+/* 1: yes. */
+static int ask(const struct adding *a, size_t n, struct error *err)
+{
+	_close_ int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
+	char answer[16] = "";
+	_free_ char *question = NULL;
+	ssize_t len;
+	int r;
+
+	if (terminal < 0)
+		return error_set(err, -ENOTTY,
+				 "there is no terminal to ask on whether to trust %s: look at what "
+				 "is shown, and say --yes.",
+				 n == 1 ? "this key" : "these keys");
+	question = str_printf("Trust %s for images %s%s? [y/N] ",
+			      n == 1 ? "this key" : "these keys",
+			      *a->prefix ? "of the name " : "of any name",
+			      *a->prefix ? a->prefix : "");
+	r = question ? write_all(terminal, question, strlen(question)) : -ENOMEM;
+	if (r < 0)
+		return error_set(err, r, "cannot ask");
+	do
+		len = read(terminal, answer, sizeof(answer) - 1);
+	while (len < 0 && errno == EINTR);
+	return len > 0 && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+/* One file of keys: shown, asked about, trusted. */
+static int add_keys(const struct adding *a, const struct buf *data, struct error *err)
+{
+	_trust_keys_ struct trust_keys keys = { 0 };
+	int r = trust_read_keys(data->data, data->len, &keys, err);
+
+	for (size_t i = 0; r == 0 && i < keys.n; i++)
+		r = print_key(&keys.list[i], err);
+	if (r == 0 && !a->yes) {
+		r = ask(a, keys.n, err);
+		if (r == 0)
+			return error_set(err, -ECANCELED,
+					 "the answer was not y: nothing was trusted.");
+		r = r > 0 ? 0 : r;
+	}
+	if (r == 0)
+		r = trust_add(a->dir, a->prefix, data->data, data->len, NULL, err);
+	return r;
+}
+
+static int add_file(const struct adding *a, const char *name, struct error *err)
+{
+	_buf_ struct buf data = BUF_INIT(LIMIT_KEY_BYTES);
+	int r = read_source(name, &data, err);
+
+	if (r < 0)
+		return r;
+	r = data.len ? add_keys(a, &data, err)
+		     : error_set(err, -EBADMSG, "there is no OpenPGP public key in it.");
+	return r < 0 ? error_prefix(err, r, "%s", str_eq(name, "-") ? "standard input" : name) : 0;
+}
+
+static int add_run(const struct cli *cli, struct cli_args *args, struct error *err)
+{
+	struct add_options o = { 0 };
+	struct cli_set set = { add_options, &o };
+	struct adding adding = { .prefix = "" };
+	int result = 0, r = cli_parse(&set, 1, args, err);
+
+	if (r == 0)
+		r = cli_want_operands(args, 1, SIZE_MAX, err);
+	if (r == 0 && !o.prefix == !o.root) {
+		error_set(err, -EINVAL, "for which images: either --prefix or --root is needed.");
+		return CLI_USAGE;
+	}
+	if (r == 0)
+		r = cli_trust_dir(cli, o.trust_dir, adding.dir, err);
+	if (r != 0)
+		return r;
+	if (o.prefix && !appc_is_identifier(o.prefix))
+		return error_set(err, -EINVAL,
+				 "%s is no image name or beginning of one (like example.com/app).",
+				 o.prefix);
+	adding.prefix = o.prefix ? o.prefix : "";
+	adding.yes = o.yes;
+	for (size_t i = 0; i < args->n; i++)
+		result = cli_next_failure(result, add_file(&adding, args->argv[i], err), err);
+	return result;
+}
+
+const struct cli_verb verb_trust_add = {
+	.name = "add",
+	.operands = "FILE...",
+	.summary = "Trust the keys in files (- for standard input) for a prefix of names",
+	.tables = { { add_options } },
+	.complete = CLI_COMPLETE_FILE,
+	.run = add_run,
+};
