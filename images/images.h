@@ -63,6 +63,13 @@ int images_resolve(const struct images *im, const struct images_policy *policy,
 		   const char *reference, char ret_id[STORE_ID_TEXT],
 		   const struct images_progress *progress, struct error *err) _must_check_;
 
+/* Where the image NAME[:VERSION][,LABEL=VALUE]... and the keys of its name could be had (what:
+ * DISCOVER_ENDPOINTS, DISCOVER_KEYS, or both). Asks for pages and nothing else. 0 also when there
+ * is nothing. */
+int images_discover(const struct images *im, const struct images_policy *policy,
+		    const char *reference, unsigned what, struct discovery *ret, struct error *err)
+	_must_check_;
+
 /* Fetches the references with all that they depend on, several at once. */
 struct images_fetched {
 	const char *reference;
