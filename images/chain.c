@@ -276,3 +276,22 @@ int chain_reach(const struct images *im, const char *id, bool (*fn)(const char *
 		return error_set(err, -ENOMEM, "out of memory");
 	w->im = im;
 	return reach(w, id, fn, arg) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+void chain_volume_name(char *dst, const struct chain *c)
+{
+	unsigned char digest[SHA512_DIGEST_SIZE];
+	struct sha512_ctx ctx;
+	char line[STORE_ID_TEXT + 32];
+
+	sha512_init(&ctx);
+	for (size_t i = 0; i < c->n; i++) {
+		int len = snprintf(line, sizeof(line), "%s %zu\n", c->links[i].id,
+				   c->links[i].parent);
+
+		sha512_update(&ctx, (size_t)len, (const unsigned char *)line);
+	}
+	sha512_digest(&ctx, sizeof(digest), digest);
+	memcpy(dst, "chain.", 6);
+	hex_encode(dst + 6, digest, 32);
+}

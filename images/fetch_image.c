@@ -78,10 +78,14 @@ static int get_signature(struct fetch *f)
 /* A name that is not known yet is checked when the manifest has been read. */
 static int check_signature(struct fetch *f)
 {
-	const char *name = f->want->ref.name[0] ? f->want->ref.name : NULL;
+	const struct trust_signed what = {
+		.name = f->want->ref.name[0] ? f->want->ref.name : NULL,
+		.archive = f->partial.data,
+		.signature = f->signature.body,
+		.signature_len = f->signature.body_len,
+	};
 
-	return trust_verify(f->net->config->trust_dir, name, f->partial.data, f->signature.body,
-			    f->signature.body_len, &f->verdict, f->err);
+	return trust_verify(f->net->config->trust_dir, &what, &f->verdict, f->err);
 }
 
 /* ---- archive --------------------------------------------------------------------------------- */

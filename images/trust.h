@@ -74,7 +74,8 @@ struct trust_verdict {
 void trust_verdict_deinit(struct trust_verdict *v);
 
 struct trust_signed {
-	const char *name; /* of the image */
+	const char *name; /* of the image; NULL: not known yet, a key that is trusted for any name
+			   * will do until trust_covers() */
 	int archive;      /* the open file; its position does not matter and stays */
 	const void *signature;
 	size_t signature_len;
@@ -91,6 +92,11 @@ struct trust_signed {
  * another user with the file's and keys' contents as descriptors.
  */
 int trust_verify(const char *dir, const struct trust_signed *what, struct trust_verdict *ret,
+		 struct error *err) _must_check_;
+
+/* May the key of the verdict sign images of that name? Then the verdict's rule is the one for it;
+ * else -EKEYREJECTED. */
+int trust_covers(const char *dir, const char *name, struct trust_verdict *verdict,
 		 struct error *err) _must_check_;
 
 /* Makes archive's detached, armoured signature with gpg of the caller's own keyring (key: what

@@ -18,12 +18,18 @@ void trust_verdict_deinit(struct trust_verdict *v)
 }
 
 struct job {
-	const char *name;
+	const char *name; /* NULL: any will do */
+	const char *called; /* in messages */
 	const struct trust_keys *keys;
 	struct openpgp_signature signatures[LIMIT_SIGNATURES]; /* as the file has them */
 	size_t n;
 	struct error *err;
 };
+
+static bool applies(const struct job *j, const char *prefix)
+{
+	return !j->name || trust_applies(prefix, j->name);
+}
 
 /* ---- words for people ------------------------------------------------------------------------ */
 
@@ -78,7 +84,7 @@ static void say_expected(const struct job *j, char *dst, size_t size)
 	for (size_t i = 0; i < j->keys->n; i++) {
 		const struct trust_key *k = &j->keys->list[i];
 
-		if (!trust_applies(k->prefix, j->name) || n++ >= A_FEW)
+		if (!applies(j, k->prefix) || n++ >= A_FEW)
 			continue;
 		add(dst, size, "%s%s (%.40s)", n > 1 ? " or " : "", k->fingerprint, k->user);
 	}
@@ -201,7 +207,7 @@ static int make_keyring(const struct job *j, struct error *err)
 			const struct trust_key *k = &j->keys->list[i];
 			bool again = done[i];
 
-			if (pass == 0 && !trust_applies(k->prefix, j->name))
+			if (pass == 0 && !applies(j, k->prefix))
 				continue;
 			for (size_t o = 0; !again && o < j->keys->n; o++)
 				again = done[o] &&
@@ -289,7 +295,7 @@ static const struct trust_key *rule_of(const struct job *j, const struct trust_s
 	for (size_t i = 0; i < j->keys->n; i++) {
 		const struct trust_key *k = &j->keys->list[i];
 
-		if (str_eq(k->fingerprint, s->primary) && trust_applies(k->prefix, j->name) &&
+		if (str_eq(k->fingerprint, s->primary) && applies(j, k->prefix) &&
 		    (!best || strlen(k->prefix) > strlen(best->prefix)))
 			best = k;
 	}
@@ -351,7 +357,7 @@ static int refuse_bad(const struct job *j, const struct trust_signature *s)
 	return error_set(j->err, -EKEYREJECTED,
 			 "%s is not what was signed: the signature by key %s (%.60s) is bad. Either "
 			 "was changed, or they do not belong together; fetch both again.",
-			 j->name, k ? k->fingerprint : s->key, k ? k->user : "unknown");
+			 j->called, k ? k->fingerprint : s->key, k ? k->user : "unknown");
 }
 
 static int refuse(const struct job *j, const struct trust_status *status)
@@ -367,7 +373,7 @@ static int refuse(const struct job *j, const struct trust_status *status)
 			    status->list[i].outcome == TRUST_NO_KEY;
 	}
 	return error_set(j->err, -EKEYREJECTED, "%s: expected a signature by %s; came %s. %s.",
-			 j->name, expected, came,
+			 j->called, expected, came,
 			 stranger
 				 ? "If that is right, trust it: `carob trust add --prefix NAME FILE`"
 				 : "Ask for a signature by a key that is valid now");
@@ -402,7 +408,7 @@ static int refuse_name(const struct job *j)
 	return error_set(j->err, -ENOKEY,
 			 "no key is trusted for %s; the signature names %s. `carob trust add "
 			 "--prefix NAME FILE` trusts a key for names that begin with NAME.",
-			 j->name, came);
+			 j->called, came);
 }
 
 int trust_verify(const char *dir, const struct trust_signed *what, struct trust_verdict *ret,
@@ -410,7 +416,12 @@ int trust_verify(const char *dir, const struct trust_signed *what, struct trust_
 {
 	_trust_keys_ struct trust_keys keys = { 0 };
 	_buf_ struct buf packets = BUF_INIT(LIMIT_SIGNATURE_BYTES);
-	struct job j = { .name = what->name, .keys = &keys, .err = err };
+	struct job j = {
+		.name = what->name,
+		.called = what->name ? what->name : "the image",
+		.keys = &keys,
+		.err = err,
+	};
 	struct trust_status status = { .n = 0 };
 	int r = read_file(&j, what->signature, what->signature_len, &packets);
 
@@ -420,8 +431,39 @@ int trust_verify(const char *dir, const struct trust_signed *what, struct trust_
 		r = check_hashes(&j);
 	if (r < 0)
 		return r;
-	if (!has_rule(&keys, what->name))
+	if (what->name ? !has_rule(&keys, what->name) : keys.n == 0)
 		return refuse_name(&j);
 	r = ask_gpgv(&j, what->archive, &packets, &status);
 	return r < 0 ? r : decide(&j, &status, ret);
+}
+
+int trust_covers(const char *dir, const char *name, struct trust_verdict *verdict,
+		 struct error *err)
+{
+	_trust_keys_ struct trust_keys keys = { 0 };
+	struct trust_signature signature = { 0 };
+	struct job j = { .name = name, .called = name, .keys = &keys, .err = err };
+	const struct trust_key *rule;
+	char expected[300], came[400];
+	char *prefix;
+	int r = trust_list(dir, &keys, err);
+
+	if (r < 0)
+		return r;
+	snprintf(signature.primary, sizeof(signature.primary), "%s", verdict->fingerprint);
+	rule = rule_of(&j, &signature);
+	if (!rule) {
+		say_expected(&j, expected, sizeof(expected));
+		say_key(&j, verdict->fingerprint, came, sizeof(came));
+		return error_set(err, -EKEYREJECTED,
+				 "%s: expected a signature by %s; came one by %s. If that is right, "
+				 "trust it: `carob trust add --prefix NAME FILE`.",
+				 name, *expected ? expected : "a key that is trusted for it", came);
+	}
+	prefix = strdup(rule->prefix);
+	if (!prefix)
+		return error_set(err, -ENOMEM, "out of memory");
+	free(verdict->prefix);
+	verdict->prefix = prefix;
+	return 0;
 }

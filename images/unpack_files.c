@@ -1,5 +1,6 @@
 /* An archive of plain files, such as `docker save` writes, through carob-unpack --files. */
 #include "images/passage.h"
+#include "images/unpack/unpack.h"
 
 #include <nettle/nettle-meta.h>
 

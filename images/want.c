@@ -110,7 +110,7 @@ static int find_source(const struct images *im, const char *source, char ret_id[
 static int registry_source(const char *text, char *ret, size_t size, struct error *err)
 {
 	struct oci_reference ref;
-	int r;
+	int n, r;
 
 	*ret = '\0';
 	if (!str_starts(text, "docker://"))
@@ -118,9 +118,9 @@ static int registry_source(const char *text, char *ret, size_t size, struct erro
 	r = oci_reference_parse(&ref, text + strlen("docker://"), err);
 	if (r < 0)
 		return r;
-	snprintf(ret, size, "docker://%s/%s%s%s", ref.domain, ref.repository,
-		 ref.digest[0] ? "@" : ":", ref.digest[0] ? ref.digest : ref.tag);
-	return 0;
+	n = snprintf(ret, size, "docker://%s/%s%s%s", ref.domain, ref.repository,
+		     ref.digest[0] ? "@" : ":", ref.digest[0] ? ref.digest : ref.tag);
+	return n < (int)size ? 0 : error_set(err, -ENAMETOOLONG, "%s", text);
 }
 
 int want_find(const struct images *im, const struct want *w, char ret_id[STORE_ID_TEXT],
