@@ -21,18 +21,18 @@ enum {
 	LIMIT_ARCHIVE_MEMBERS = 4 << 20, /* members of one image archive */
 	LIMIT_ARCHIVE_DEPTH = 512,       /* components of one member's path */
 	LIMIT_ARCHIVE_RATIO = 500, /* expanded bytes per compressed byte (gzip reaches 1032) ... */
-	LIMIT_ARCHIVE_FREE = 32 << 20,      /* ... not counting the first 32 MiB */
-	LIMIT_ARCHIVE_MEMORY = 128 << 20,   /* to decompress one archive */
-	LIMIT_API_LINE_BYTES = 256 << 10,   /* one request on a pod's api.sock */
-	LIMIT_API_CLIENTS = 64,             /* connections to one api.sock */
-	LIMIT_LOG_LINE_BYTES = 16 << 10,    /* a longer line of an app is split in the log */
+	LIMIT_ARCHIVE_FREE = 32 << 20,    /* ... not counting the first 32 MiB */
+	LIMIT_ARCHIVE_MEMORY = 128 << 20, /* to decompress one archive */
+	LIMIT_API_LINE_BYTES = 256 << 10, /* one request on a pod's api.sock */
+	LIMIT_API_CLIENTS = 64,           /* connections to one api.sock */
+	LIMIT_LOG_LINE_BYTES = 16 << 10,  /* a longer line of an app is split in the log */
+	LIMIT_LIST_ENTRIES = 100000,      /* entries of one directory that we list into memory */
+
+	LIMIT_URL_BYTES = 8 << 10,          /* one URL */
+	LIMIT_REDIRECTS = 10,               /* from one URL to the next, for one transfer */
 	LIMIT_CONFIG_BYTES = 1 << 20,       /* carob.yaml */
 	LIMIT_CONFIG_ENTRIES = 4096,        /* hosts, and entries of each list, in carob.yaml */
 	LIMIT_CREDENTIALS_BYTES = 16 << 10, /* a file with a password or token */
-	LIMIT_PEM_BYTES = 4 << 20,          /* a file of certificates, or a key */
-	LIMIT_URL_BYTES = 8 << 10,          /* a URL, those of redirects too */
-	LIMIT_REDIRECTS = 10,               /* from one URL to the next, for one transfer */
-	LIMIT_LIST_ENTRIES = 100000,        /* entries of one directory that we list into memory */
 };
 
 #define LIMIT_ARCHIVE_BYTES (1ULL << 40) /* expanded bytes of one image archive: 1 TiB */
