@@ -82,8 +82,8 @@ const struct net_host *net_host_of(const struct net_config *c, const struct net_
  * `--insecure http` for that host. Every URL goes through here, those of redirects too. */
 int net_allows(const struct net *n, const char *url, struct error *err) _must_check_;
 
-/* Where a Location leads from a URL, without dot segments and fragment; what must not stand in a URL
- * becomes %XX. The caller frees. -EINVAL, with err, for what is neither http nor https. */
+/* Where a Location leads from a URL, without dot segments and fragment; what must not stand in a
+ * URL becomes %XX. The caller frees. -EINVAL, with err, for what is neither http nor https. */
 int net_url_join(char **ret, const char *base, const char *location, struct error *err)
 	_must_check_;
 
