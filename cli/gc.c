@@ -23,7 +23,8 @@ struct gc_options {
 #define GC(member) offsetof(struct gc_options, member)
 
 static const struct cli_option gc_options[] = {
-	{ "grace-period", 0, "DURATION", "keep pods that ended and downloads that stopped less long ago; default: 30m",
+	{ "grace-period", 0, "DURATION",
+	  "keep pods that ended and downloads that stopped less long ago; default: 30m",
 	  CLI_DURATION, GC(grace) },
 	{ "dry-run", 0, NULL, "only say what would be removed", CLI_FLAG, GC(dry_run) },
 	{ "json", 0, NULL, "as JSON", CLI_FLAG, GC(json) },

@@ -89,8 +89,9 @@ static json_t *map_environment(struct oci_mapping *m, const struct settings *s)
 			oci_map_warn(m, "config.Env", "\"%.64s\" is left out: it is no NAME=VALUE",
 				     entry);
 	}
-	json_object_foreach(variables, name, value)
+	json_object_foreach(variables, name, value) {
 		oci_map_pair(m, list, name, json_string_value(value));
+	}
 	return list;
 }
 
@@ -278,9 +279,10 @@ static bool is_covered(const json_t *list, const char *path)
 	const json_t *mount;
 	size_t i;
 
-	json_array_foreach(list, i, mount)
+	json_array_foreach(list, i, mount) {
 		if (is_below(path, json_string_value(json_object_get(mount, "path"))))
 			return true;
+	}
 	return false;
 }
 
@@ -315,16 +317,17 @@ static int clean_volumes(struct oci_mapping *m, const struct settings *s, struct
 	if (!ret->list)
 		return -ENOMEM;
 	json_object_foreach(s->volumes, key, value) {
-		char path[LIMIT_PATH_BYTES];
+		char path[LIMIT_PATH_BYTES], *copy;
 
 		if (clean_absolute(path, key) < 0 || str_eq(path, "/")) {
 			oci_map_warn(m, "config.Volumes",
 				     "\"%.64s\" is left out: no volume can be there", key);
 			continue;
 		}
-		ret->list[ret->n] = strdup(path);
-		if (!ret->list[ret->n++])
+		copy = strdup(path);
+		if (!copy)
 			return -ENOMEM;
+		ret->list[ret->n++] = copy;
 	}
 	qsort(ret->list, ret->n, sizeof(*ret->list), compare_texts);
 	return 0;

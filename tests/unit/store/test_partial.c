@@ -215,9 +215,7 @@ static void test_helper_holds_data(void **state)
 	assert_int_equal(ended(pid), 0);
 }
 
-static void on_signal(_unused_ int number)
-{
-}
+static void on_signal(_unused_ int number) {}
 
 static int interrupted(struct fixture *f)
 {
