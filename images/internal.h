@@ -79,7 +79,7 @@ void unpacked_deinit(struct unpacked *u);
 int images_unpack(const struct images *im, int archive, int tree, struct unpacked *ret,
 		  const struct images_progress *progress, struct error *err) _must_check_;
 
-/* ---- unpack_files.c: an archive of plain files through carob-unpack ---------------------------- */
+/* ---- unpack_files.c: an archive of plain files through carob-unpack -------------------------- */
 
 /* Unpacks the archive (open, at its beginning; compressed or not) of regular files into the empty
  * directory. -EBADMSG when it has anything else in it. */

@@ -50,8 +50,8 @@ int oci_obtain(const struct net *n, const char *reference, struct store_staged *
 	       struct oci_image *ret, const struct images_progress *progress, struct error *err)
 	_must_check_;
 
-/* oci_source.c. Once the image is in the store: what was kept of its transfer, for others who wanted
- * the same, goes. */
+/* oci_source.c. Once the image is in the store: what was kept of its transfer, for others who
+ * wanted the same, goes. */
 void oci_obtained(const struct net *n, const struct oci_image *image);
 
 /* The file of a layer, "blob.ALG-HEX", of its digest. */

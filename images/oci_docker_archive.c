@@ -1,7 +1,7 @@
 /*
- * What `docker save` and `podman save` write: an archive with manifest.json, a list of images, each
- * with the paths of its configuration and of its layers. Such an image has no manifest with digests,
- * so one is made from what is there. Names that are digests must be right.
+ * What `docker save` and `podman save` write: an archive with manifest.json, a list of images,
+ * each with the paths of its configuration and of its layers. Such an image has no manifest with
+ * digests, so one is made from what is there. Names that are digests must be right.
  */
 #include <fcntl.h>
 #include <jansson.h>

@@ -210,6 +210,10 @@ static int top(struct oci_source *s, struct oci_document *ret, struct error *err
 	r = document(s, &choice->descriptor, ret, err);
 	if (r < 0)
 		return r;
+	if (ret->len != choice->descriptor.size)
+		return error_set(err, -EBADMSG, "%s has %zu bytes, index.json says %llu.",
+				 choice->descriptor.digest, ret->len,
+				 (unsigned long long)choice->descriptor.size);
 	if (!oci_is_digest(l->reference.pick))
 		take_version(s->image, choice);
 	snprintf(ret->media_type, sizeof(ret->media_type), "%s", choice->descriptor.media_type);

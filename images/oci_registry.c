@@ -4,8 +4,8 @@
  *	GET /v2/REPOSITORY/manifests/TAG-OR-DIGEST
  *	GET /v2/REPOSITORY/blobs/DIGEST
  *
- * A tag is asked for once. Blobs come into a partial download that goes by their digest, so that two
- * images that want the same wait for each other, and what was cut goes on.
+ * A tag is asked for once. Blobs come into a partial download that goes by their digest, so that
+ * two images that want the same wait for each other, and what was cut goes on.
  */
 #include "images/oci_source.h"
 

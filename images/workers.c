@@ -92,7 +92,7 @@ static _noreturn_ void work(const struct workers *w, size_t index, int out, pid_
 		r = say(out, (struct message){ .kind = MESSAGE_ERROR }, &err, sizeof(err));
 	if (r == 0)
 		r = say(out, end, NULL, 0);
-	_exit(r < 0);
+	_exit(r < 0 ? 1 : 0);
 }
 
 /* ---- in the caller --------------------------------------------------------------------------- */

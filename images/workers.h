@@ -1,8 +1,8 @@
 #pragma once
 /*
  * Several things at once without threads: each job runs in a process of its own, forked from this
- * one, and what it has to say comes through a pipe. For work that waits for a network or uses all of
- * a processor; a job sees the caller's memory as it was, and changes nothing of it but files.
+ * one, and what it has to say comes through a pipe. For work that waits for a network or uses all
+ * of a processor; a job sees the caller's memory as it was, and changes nothing of it but files.
  *
  * A worker leads a process group, which its own helpers are in. It ends with all of that group when
  * it is no longer wanted, when it is sent SIGTERM, and when the caller dies, however that happens.
@@ -23,8 +23,8 @@ struct workers {
 	int (*run)(void *arg, size_t index, const struct images_progress *progress,
 		   struct buf *result, struct error *err);
 
-	/* In the caller as each job ends, in that order; may be NULL. r: what run() returned; a negative
-	 * value of its own is as if run() had returned it. */
+	/* In the caller as each job ends, in that order; may be NULL. r: what run() returned; a
+	 * negative value of its own is as if run() had returned it. */
 	int (*ended)(void *arg, size_t index, int r, const struct buf *result, struct error *err);
 
 	/* In the caller; NULL: every report goes to the caller's progress as it comes. */

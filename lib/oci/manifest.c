@@ -105,9 +105,10 @@ static void check(struct json_reader *r, const struct parts *p, enum oci_compres
 	}
 	json_leave(r);
 	json_enter_key(r, &list, "annotations");
-	json_object_foreach(p->annotations, key, value)
+	json_object_foreach(p->annotations, key, value) {
 		if (!json_is_string(value))
 			json_fault_at(r, key, "must be a string");
+	}
 	json_leave(r);
 }
 

@@ -142,8 +142,9 @@ static json_t *sorted_pairs(struct oci_mapping *m, const json_t *set)
 
 	if (!names)
 		return NULL;
-	json_object_foreach((json_t *)set, name, value)
+	json_object_foreach((json_t *)set, name, value) {
 		names[n++] = name;
+	}
 	qsort(names, n, sizeof(*names), compare_texts);
 	list = json_array();
 	for (size_t i = 0; i < n; i++)

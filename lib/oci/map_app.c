@@ -89,8 +89,9 @@ static json_t *map_environment(struct oci_mapping *m, const struct settings *s)
 			oci_map_warn(m, "config.Env", "\"%.64s\" is left out: it is no NAME=VALUE",
 				     entry);
 	}
-	json_object_foreach(variables, name, value)
+	json_object_foreach(variables, name, value) {
 		oci_map_pair(m, list, name, json_string_value(value));
+	}
 	return list;
 }
 
@@ -278,9 +279,10 @@ static bool is_covered(const json_t *list, const char *path)
 	const json_t *mount;
 	size_t i;
 
-	json_array_foreach(list, i, mount)
+	json_array_foreach(list, i, mount) {
 		if (is_below(path, json_string_value(json_object_get(mount, "path"))))
 			return true;
+	}
 	return false;
 }
 
@@ -305,43 +307,54 @@ static int compare_texts(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The cleaned paths, sorted. */
-static int clean_volumes(struct oci_mapping *m, const struct settings *s, struct words *ret)
+/* The cleaned paths as keys of a new object. */
+static json_t *clean_volumes(struct oci_mapping *m, const struct settings *s)
 {
+	json_t *paths = json_object(), *value;
 	const char *key;
-	json_t *value;
 
-	ret->list = calloc(json_object_size(s->volumes) + 1, sizeof(*ret->list));
-	if (!ret->list)
-		return -ENOMEM;
 	json_object_foreach(s->volumes, key, value) {
 		char path[LIMIT_PATH_BYTES];
 
-		if (clean_absolute(path, key) < 0 || str_eq(path, "/")) {
+		if (clean_absolute(path, key) == 0 && !str_eq(path, "/"))
+			oci_map_set(m, paths, path, json_true());
+		else
 			oci_map_warn(m, "config.Volumes",
 				     "\"%.64s\" is left out: no volume can be there", key);
-			continue;
-		}
-		ret->list[ret->n] = strdup(path);
-		if (!ret->list[ret->n++])
-			return -ENOMEM;
 	}
-	qsort(ret->list, ret->n, sizeof(*ret->list), compare_texts);
-	return 0;
+	return paths;
+}
+
+/* The keys of the object, sorted; the caller frees the list. */
+static const char **sorted_keys(json_t *object, size_t *ret_n)
+{
+	const char **keys = calloc(json_object_size(object) + 1, sizeof(*keys)), *key;
+	json_t *value;
+	size_t n = 0;
+
+	if (!keys)
+		return NULL;
+	json_object_foreach(object, key, value) {
+		keys[n++] = key;
+	}
+	qsort(keys, n, sizeof(*keys), compare_texts);
+	*ret_n = n;
+	return keys;
 }
 
 static json_t *map_volumes(struct oci_mapping *m, const struct settings *s)
 {
-	_cleanup_(words_deinit) struct words paths = { 0 };
-	_json_ json_t *names = json_object(), *list = json_array();
+	_json_ json_t *names = json_object(), *list = json_array(), *set = clean_volumes(m, s);
+	size_t n = 0;
+	_free_ const char **paths = sorted_keys(set, &n);
 
-	if (clean_volumes(m, s, &paths) < 0)
+	if (!paths)
 		return NULL;
-	for (size_t i = 0; i < paths.n; i++) {
-		if (is_covered(list, paths.list[i])) {
+	for (size_t i = 0; i < n; i++) {
+		if (is_covered(list, paths[i])) {
 			oci_map_warn(m, "config.Volumes",
 				     "\"%.64s\" is left out: it is part of another volume",
-				     paths.list[i]);
+				     paths[i]);
 			continue;
 		}
 		if (json_array_size(list) == OCI_VOLUMES) {
@@ -350,7 +363,7 @@ static json_t *map_volumes(struct oci_mapping *m, const struct settings *s)
 				  OCI_VOLUMES);
 			return NULL;
 		}
-		add_volume(m, list, names, paths.list[i]);
+		add_volume(m, list, names, paths[i]);
 	}
 	return take_ptr(&list);
 }

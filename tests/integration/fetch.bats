@@ -64,8 +64,8 @@ write_config() {
 		  other.org: {ca: $web/ca.pem}
 		  cdn.example.net: {ca: $web/ca.pem}
 	YAML
-	carob trust add --yes --prefix example.com "$BATS_FILE_TMPDIR/example.pub"
-	carob trust add --yes --prefix other.org "$BATS_FILE_TMPDIR/other.pub"
+	carob trust add --yes --prefix example.com "$BATS_FILE_TMPDIR/example.pub" >/dev/null
+	carob trust add --yes --prefix other.org "$BATS_FILE_TMPDIR/other.pub" >/dev/null
 }
 
 sign() {
@@ -82,7 +82,7 @@ publish() {
 	[ $# -eq 0 ] || "$@" "$dir/rootfs"
 	printf '{"acKind":"ImageManifest","acVersion":"0.8.11","name":"%s","labels":[{"name":"version","value":"%s"},{"name":"os","value":"linux"},{"name":"arch","value":"amd64"}]%s}' \
 		"$name" "$version" "${members:+,$members}" >"$dir/manifest"
-	carob image build -q --overwrite --compression gzip --rootfs "$dir/rootfs" --manifest "$dir/manifest" "$out" >/dev/null
+	carob image build --overwrite --compression gzip --rootfs "$dir/rootfs" --manifest "$dir/manifest" "$out" >/dev/null
 	[ -z "$signer" ] || sign "$signer" "$out"
 }
 

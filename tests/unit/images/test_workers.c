@@ -20,7 +20,7 @@ struct table {
 	uint64_t done[JOBS];
 	unsigned reports;
 	pid_t pids[JOBS];
-	int gate[2]; /* a pipe that all of them have: a byte for each, and its end tells of the last */
+	int gate[2]; /* a pipe that all of them have: a byte for each; it ends with the last */
 };
 
 static int set_up(void **state)
