@@ -116,8 +116,8 @@ static void what_is_not_there_is_said_with_what_is(void **state _unused_)
 {
 	const char *wrong[] = { "size=1", "name" }, *empty[] = { "=1" };
 
-	refuse(columns, &(struct table_options){ .columns = "name,nam" },
-	       "there is no column nam; there are: name, version, size, labels, pinned, used-by");
+	refuse(columns, &(struct table_options){ .columns = "name,hue" },
+	       "there is no column hue; there are: name, version, size, labels, pinned, used-by");
 	refuse(columns, &(struct table_options){ .columns = "" }, "there is no column ;");
 	refuse(columns, &(struct table_options){ .columns = "name," }, "there is no column ;");
 	refuse(columns, &(struct table_options){ .columns = "NAME" }, "there is no column NAME;");

@@ -210,7 +210,7 @@ static bool note(const char *id, void *arg)
 	return strlen(seen) < 8; /* else a circle has no end */
 }
 
-/* What is there is found also when something else is missing, and a circle has no end of its own. */
+/* What is there is found also when something else is missing; a circle has no end of its own. */
 static void test_reach(void **state)
 {
 	struct bench *b = *state;

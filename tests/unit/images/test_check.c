@@ -159,7 +159,7 @@ static void digest(char dst[65], const char *text)
 	hex_encode(dst, raw, sizeof(raw));
 }
 
-/* As oci.h says that such an image lies in the store: one made of the imported one. Its directory. */
+/* An image as oci.h says that it lies in the store. Its directory. */
 static int make_oci(struct bench *b, char id[STORE_ID_TEXT], char blob[80])
 {
 	static const char config[] = "{\"rootfs\":{\"diff_ids\":[\"sha256:1\",\"sha256:2\"]}}";
