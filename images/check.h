@@ -20,8 +20,13 @@ int checking_go_on(const struct checking *k);
 /* Looks at one image; the caller has the lock. */
 int check_image(struct checking *k, const char *id) _must_check_;
 
-/* The first thing that is wrong with the blobs or documents of an OCI image: *ret_object names
- * the file. 1 when nothing is, 0, or a negative errno. Both texts are freed by the caller.
- * quick: only that all is there. */
+/* What is wrong with an OCI image: the name of the file, and the words. */
+struct oci_fault {
+	char *object, *what;
+};
+void oci_fault_deinit(struct oci_fault *f);
+
+/* The first thing that is wrong with the blobs or documents of an OCI image, whose appc manifest
+ * may be NULL. 1 when nothing is, 0, or a negative errno. quick: only that all is there. */
 int check_oci(const struct images *im, const char *id, const char *manifest, size_t manifest_len,
-	      bool quick, char **ret_object, char **ret_what) _must_check_;
+	      bool quick, struct oci_fault *ret) _must_check_;

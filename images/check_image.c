@@ -181,15 +181,15 @@ static int check_archive(struct subject *s)
 static int check_blobs(struct subject *s)
 {
 	const struct images_check *check = s->k->check;
-	_free_ char *object = NULL, *what = NULL;
+	_cleanup_(oci_fault_deinit) struct oci_fault fault = { 0 };
 	struct error why = { 0 };
 	int r = check_oci(s->im, s->id, s->image ? s->manifest : NULL, s->manifest_len,
-			  check->quick, &object, &what);
+			  check->quick, &fault);
 
 	if (r < 0)
 		return error_set(s->k->err, r, "out of memory");
 	if (r == 0)
-		return lost(s, object, what);
+		return lost(s, fault.object, fault.what);
 	if (check->quick || !check->unpack_oci)
 		return 0;
 	r = check->unpack_oci(s->im, s->id, s->tree, check->arg, &why);

@@ -12,15 +12,21 @@ struct looking {
 	const struct images *im;
 	const char *id;
 	bool quick;
-	char **object, **what;
+	struct oci_fault *fault;
 };
+
+void oci_fault_deinit(struct oci_fault *f)
+{
+	free(f->object);
+	free(f->what);
+}
 
 /* 0: this is wrong. */
 static int wrong(const struct looking *l, const char *object, const char *what)
 {
-	*l->object = strdup(object);
-	*l->what = strdup(what);
-	return *l->object && *l->what ? 0 : -ENOMEM;
+	l->fault->object = strdup(object);
+	l->fault->what = strdup(what);
+	return l->fault->object && l->fault->what ? 0 : -ENOMEM;
 }
 
 static void digest_text(char dst[DIGEST_TEXT], struct sha256_ctx *ctx)
@@ -124,9 +130,9 @@ static int read_json(const struct looking *l, const char *name, char **ret_text,
 }
 
 int check_oci(const struct images *im, const char *id, const char *manifest, size_t manifest_len,
-	      bool quick, char **ret_object, char **ret_what)
+	      bool quick, struct oci_fault *ret)
 {
-	const struct looking l = { im, id, quick, ret_object, ret_what };
+	const struct looking l = { im, id, quick, ret };
 	_json_ json_t *document = NULL, *config = NULL;
 	_free_ char *text = NULL, *config_text = NULL;
 	char digest[DIGEST_TEXT];

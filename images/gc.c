@@ -32,7 +32,7 @@ static int by_id(const void *a, const void *b)
 
 static struct mark *find(const struct sweep *s, const char *id)
 {
-	struct mark key;
+	struct mark key = { 0 };
 
 	memcpy(key.info.id, id, STORE_ID_TEXT);
 	return s->n ? bsearch(&key, s->marks, s->n, sizeof(key), by_id) : NULL;

@@ -194,6 +194,20 @@ remove_victim() {
 	killed_at_each_call true remove_large carob image import "$BATS_FILE_TMPDIR/large.aci"
 }
 
+@test "image gc is killed at each of its calls" {
+	make_unused() {
+		make_small lower
+		make_small upper ',"dependencies":[{"imageName":"example.com/small-lower"}]'
+		carob image render example.com/small-upper "$BATS_TEST_TMPDIR/rendered" && rm -r "$BATS_TEST_TMPDIR/rendered"
+	}
+	remove_unused() {
+		carob image rm -f example.com/small-upper || true
+		carob image rm -f example.com/small-lower || true
+		carob image check --quick --repair
+	}
+	killed_at_each_call make_unused remove_unused carob image gc --grace-period 0
+}
+
 # child_of PID COMM: the first child of that name.
 child_of() {
 	local comm
@@ -378,6 +392,65 @@ nothing_half_made() {
 	ok+=,$output
 	off_disk
 	[ "$ok" = import,run,rm0,gc0,clean,again ]
+}
+
+# images_on_full_disk FILL: what removes images works when nothing can be written; FILL fills the disk.
+images_on_full_disk() {
+	local id
+	id=$(carob image list -q --filter name=$box)
+	make_small pinned
+	make_small unused
+	make_small depends ',"dependencies":[{"imageName":"example.com/small-unused"}]'
+	carob image pin example.com/small-pinned $box
+	carob image render example.com/small-depends "$disk/rendered" && rm -r "$disk/rendered"
+	"$@"
+	run carob image check --quick
+	ok=check$status
+	run carob image extract $box "$disk/out"
+	ok+=,extract$status
+	[ -z "$(find "$disk" -maxdepth 1 -name '*out*' -o -name '.carob*')" ] && ok+=,clean
+	run carob image gc --grace-period 0
+	ok+=,gc$status
+	[[ "$output" == *"2 images removed"* ]] && ok+=,two
+	run carob image unpin example.com/small-pinned
+	ok+=,unpin$status
+	run carob image rm example.com/small-pinned
+	ok+=,rm$status
+	[ "$(carob image list -q)" = "$id" ] && ok+=,box
+	[ -z "$(find "$CAROB_ROOT" -path '*/staging/*' -o -name 'chain.*')" ] && ok+=,nothing
+	rm -r "$disk"/fill*
+	run carob image check --repair
+	ok+=,check$status
+	off_disk
+	[ "$ok" = check0,extract1,clean,gc0,two,unpin0,rm0,box,nothing,check0 ] || { echo "$ok"; return 1; }
+}
+
+# make_small NAME [MEMBERS]
+make_small() {
+	mkdir -p "$BATS_TEST_TMPDIR/$1/rootfs"
+	printf '{"acKind":"ImageManifest","acVersion":"0.8.11","name":"example.com/small-%s"%s}' "$1" "${2:-}" >"$BATS_TEST_TMPDIR/$1/manifest"
+	carob image import "$BATS_TEST_TMPDIR/$1" >/dev/null
+}
+
+fill_blocks() {
+	dd if=/dev/zero of="$disk/fill" bs=64k 2>/dev/null || true
+	until ! dd if=/dev/zero of="$disk/fill2" bs=512 count=1 oflag=append,sync conv=notrunc 2>/dev/null; do :; done
+}
+
+fill_inodes() {
+	mkdir "$disk/fill"
+	(cd "$disk/fill" && seq 5000 | xargs touch 2>/dev/null) || true
+	[ "$(stat -f -c %d "$disk")" = 0 ]
+}
+
+@test "a full disk: images are unpinned, removed and collected" {
+	on_disk
+	images_on_full_disk fill_blocks
+}
+
+@test "a disk without a free inode: the same of images" {
+	on_disk -N 4096
+	images_on_full_disk fill_inodes
 }
 
 @test "a log that meets a full disk ends, the app does not" {

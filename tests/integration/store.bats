@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # The images that are there: pinned, collected, checked and repaired, copied out, listed.
 
+# what stands in single quotes is evaluated with the image at hand
+# shellcheck disable=SC2016
 load helpers
 
 setup_file() { setup_state; }
@@ -37,6 +39,7 @@ image() {
 on() { printf ',"dependencies":[{"imageName":"example.com/t-%s"}]' "$1"; }
 version() { printf ',"labels":[{"name":"version","value":"%s"}%s]' "$1" "${2:-}"; }
 has() { [ -n "$(carob image list -q --filter "name=example.com/t-$1")" ]; }
+gone() { [ -z "$(carob image list -q --filter "name=example.com/t-$1")" ]; }
 
 app=',"app":{"exec":["/bin/sh"],"user":"0","group":"0"}'
 
@@ -59,7 +62,7 @@ app=',"app":{"exec":["/bin/sh"],"user":"0","group":"0"}'
 	image pin ""
 	carob image pin "$id"
 	run -0 carob image rm --force "$id"
-	! has pin
+	gone pin
 	run -3 --separate-stderr carob image pin example.com/t-pin
 	says "there is no image example.com/t-pin"
 }
@@ -129,7 +132,7 @@ app=',"app":{"exec":["/bin/sh"],"user":"0","group":"0"}'
 	has copied
 	carob rm holder
 	run -0 carob image gc --grace-period 0
-	! has copied
+	gone copied
 	carob image unpin example.com/box
 }
 
@@ -141,7 +144,10 @@ attribute() { python3 -c 'import os, sys; os.setxattr(sys.argv[2], sys.argv[1], 
 # finds OBJECT WHAT: check says so, and only that, once; with --repair it is gone.
 finds() {
 	run -1 --separate-stderr carob image check
-	[ "${#lines[@]}" = 1 ] && [[ $output == *"$1"*": $2"* ]] || { printf 'not only %s: %s\n%s\n%s\n' "$1" "$2" "$output" "$stderr"; return 1; }
+	if [ "${#lines[@]}" != 1 ] || [[ $output != *"$1"*": $2"* ]]; then
+		printf 'not only %s: %s\n%s\n%s\n' "$1" "$2" "$output" "$stderr"
+		return 1
+	fi
 }
 
 repairs() {

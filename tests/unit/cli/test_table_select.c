@@ -28,16 +28,16 @@ static json_t *rows(void)
 {
 	json_t *list = json_array();
 
-	json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:{s:s, s:s}, s:b, s:[s, s]}", "name",
-					      "b", "version", "1.10", "size", 9, "labels", "os",
-					      "linux", "odd=~", "x", "pinned", 0, "usedBy", "web",
-					      "db"));
+	json_array_append_new(list,
+			      json_pack("{s:s, s:s, s:i, s:{s:s, s:s}, s:b, s:[s, s]}", "name", "b",
+					"version", "1.10", "size", 9, "labels", "os", "linux",
+					"odd=~", "x", "pinned", 0, "usedBy", "web", "db"));
 	json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:{s:s}, s:b, s:[]}", "name", "a",
 					      "version", "1.9", "size", 100, "labels", "os",
 					      "freebsd", "pinned", 1, "usedBy"));
-	json_array_append_new(list, json_pack("{s:s, s:n, s:i, s:{}, s:b, s:[s]}", "name", "c",
-					      "version", "size", 9, "labels", "pinned", 0, "usedBy",
-					      "db"));
+	json_array_append_new(list,
+			      json_pack("{s:s, s:n, s:i, s:{}, s:b, s:[s]}", "name", "c", "version",
+					"size", 9, "labels", "pinned", 0, "usedBy", "db"));
 	return list;
 }
 
@@ -116,8 +116,8 @@ static void what_is_not_there_is_said_with_what_is(void **state _unused_)
 {
 	const char *wrong[] = { "size=1", "name" }, *empty[] = { "=1" };
 
-	refuse(columns, &(struct table_options){ .columns = "name,nam" },
-	       "there is no column nam; there are: name, version, size, labels, pinned, used-by");
+	refuse(columns, &(struct table_options){ .columns = "name,hue" },
+	       "there is no column hue; there are: name, version, size, labels, pinned, used-by");
 	refuse(columns, &(struct table_options){ .columns = "" }, "there is no column ;");
 	refuse(columns, &(struct table_options){ .columns = "name," }, "there is no column ;");
 	refuse(columns, &(struct table_options){ .columns = "NAME" }, "there is no column NAME;");
@@ -154,7 +154,8 @@ static void columns_are_chosen_in_their_order(void **state _unused_)
 static void what_is_costly_is_only_made_when_it_is_wanted(void **state _unused_)
 {
 	const char *filter[] = { "name=x", "used-by~a" };
-	const struct table_options o = { .columns = "name,used-bye,size", .sort = "-pinned",
+	const struct table_options o = { .columns = "name,used-bye,size",
+					 .sort = "-pinned",
 					 .filters = { filter, 1 } },
 				   both = { .filters = { filter, 2 } };
 

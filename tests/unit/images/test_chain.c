@@ -184,6 +184,51 @@ static void test_too_many(void **state)
 	refuse(b, 'a', -E2BIG, "LIMIT_DEPENDENCIES");
 }
 
+/* S84: ten thousand dependencies are refused, and soon. */
+static void test_ten_thousand(void **state)
+{
+	enum { MANY = 10000 };
+	_buf_ struct buf list = BUF_INIT(1 << 20);
+	struct bench *b = *state;
+	int64_t start = time_boot_ns();
+
+	adopt(b, 'b', "b", "", "");
+	assert_int_equal(buf_addf(&list, ",\"dependencies\":[" ON("b")), 0);
+	for (int i = 1; i < MANY; i++)
+		assert_int_equal(buf_addf(&list, "," ON("b")), 0);
+	assert_int_equal(buf_addf(&list, "]"), 0);
+	adopt(b, 'a', "a", "", list.data);
+	refuse(b, 'a', -EBADMSG, "10000 entries, the limit is 1024");
+	assert_true(time_boot_ns() - start < 5000000000LL);
+}
+
+static bool note(const char *id, void *arg)
+{
+	char *seen = arg;
+
+	seen[strlen(seen)] = id[7];
+	return strlen(seen) < 8; /* else a circle has no end */
+}
+
+/* What is there is found also when something else is missing; a circle has no end of its own. */
+static void test_reach(void **state)
+{
+	struct bench *b = *state;
+	char id[STORE_ID_TEXT], seen[16] = "", round[16] = "";
+
+	adopt(b, 'd', "d", "", "");
+	adopt(b, 'c', "c", "", DEPENDS(ON("nowhere") "," ON("d")));
+	adopt(b, 'a', "a", "", DEPENDS(ON("nobody") "," ON("c")));
+	id_of(id, 'a');
+	assert_ok(b, chain_reach(&b->im, id, note, seen, &b->err));
+	assert_string_equal(seen, "cd");
+	adopt(b, 'e', "e", "", DEPENDS(ON("f")));
+	adopt(b, 'f', "f", "", DEPENDS(ON("e")));
+	id_of(id, 'e');
+	assert_ok(b, chain_reach(&b->im, id, note, round, &b->err));
+	assert_string_equal(round, "fefefefe");
+}
+
 static void test_names_of_volumes(void **state)
 {
 	struct bench *b = *state;
@@ -212,9 +257,9 @@ static void test_names_of_volumes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(order),    TEST(laid_twice),       TEST(cycles), TEST(missing),
-		TEST(labels),   TEST(foreign),          TEST(by_id),  TEST(too_deep),
-		TEST(too_many), TEST(names_of_volumes),
+		TEST(order),    TEST(laid_twice),       TEST(cycles),       TEST(missing),
+		TEST(labels),   TEST(foreign),          TEST(by_id),        TEST(too_deep),
+		TEST(too_many), TEST(names_of_volumes), TEST(ten_thousand), TEST(reach),
 	};
 
 	return cmocka_run_group_tests_name("chain", tests, NULL, NULL);
