@@ -66,9 +66,8 @@ def main():
 
     job_read, job_write = os.pipe()
     report_read, report_write = os.pipe()
-    body = os.open(options.file, os.O_RDWR | os.O_CREAT, 0o600) if options.file else tempfile.TemporaryFile().fileno()
-    if not options.file:
-        body = os.dup(body)
+    temporary = tempfile.TemporaryFile()
+    body = os.open(options.file, os.O_RDWR | os.O_CREAT, 0o600) if options.file else temporary.fileno()
     given = [os.open(path, os.O_RDONLY) if path else None for path in (options.ca, options.cert, options.key)]
     pid = os.fork()
     if pid == 0:
