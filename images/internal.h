@@ -268,15 +268,15 @@ void adoption_deinit(struct adoption *a); /* discards what was not published */
 int adoption_read_manifest(struct adoption *a, const char *text, size_t len,
 			   struct appc_faults *faults, struct error *err) _must_check_;
 
-/* Both staged directories are complete: the volume gets its name, then the image. Of info, the ID, the
- * sizes and the source are set. STORE_EXISTS when it was there. */
+/* Both staged directories are complete: the volume gets its name, then the image. Of info, the ID,
+ * the sizes and the source are set. STORE_EXISTS when it was there. */
 int adoption_publish(struct adoption *a, struct store_info *info, const char *manifest,
 		     size_t manifest_len, struct error *err) _must_check_;
 
 /* ---- import.c -------------------------------------------------------------------------------- */
 
-/* Imports the archive that is the file "aci" in the staging directory already, beside whatever else is
- * to be kept with the image. As images_import(), and staged is no longer the caller's, whatever
+/* Imports the archive that is the file "aci" in the staging directory already, beside whatever else
+ * is to be kept with the image. As images_import(), and staged is no longer the caller's, whatever
  * becomes of it. */
 struct images_arrival {
 	struct store_staged *staged;

@@ -68,8 +68,8 @@ struct oci_laying {
 	const struct images_progress *progress;
 };
 
-/* oci_layers.c. Builds the tree (an empty directory): each layer decompressed, checked against its diff
- * ID and laid over those before it, decompression and writing at the same time, several layers
+/* oci_layers.c. Builds the tree (an empty directory): each layer decompressed, checked against its
+ * diff ID and laid over those before it, decompression and writing at the same time, several layers
  * decompressed ahead. What limits.h says of one archive holds for all layers together. *ret_size:
  * bytes of all regular files of all layers, those that a later layer replaces or removes included
  * (what they take on the way; others show it as the size of an image, too). */

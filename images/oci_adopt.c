@@ -1,7 +1,7 @@
 /*
- * From a reference of an OCI image to an image in the store: its documents and layers are obtained into
- * the staging area, the layers laid into a tree, and what the configuration says becomes the image
- * manifest by which all verbs know it.
+ * From a reference of an OCI image to an image in the store: its documents and layers are obtained
+ * into the staging area, the layers laid into a tree, and what the configuration says becomes the
+ * image manifest by which all verbs know it.
  */
 #include <fcntl.h>
 #include <sys/stat.h>

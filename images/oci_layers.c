@@ -1,9 +1,8 @@
 /*
  * Layers into one tree. Each goes the way of passage.h, one after the other, as each changes what
  * those before it have made; but the decompressors of the next ones work ahead, as far as the pipe
- * behind each has room. What comes out of a blob is checked against its diff ID, which with the blob's
- * size is all that can be wrong with it: its own digest was checked when it arrived, and one that
- * was damaged since does not come to its diff ID.
+ * behind each has room. What comes out of a blob is checked against its diff ID: the blob's own
+ * digest was checked when it arrived, and one that was damaged since does not come to its diff ID.
  */
 #include <fcntl.h>
 #include <nettle/nettle-meta.h>
@@ -11,7 +10,6 @@
 
 #include "images/oci.h"
 #include "images/passage.h"
-#include "images/unpack/unpack.h"
 
 enum { AHEAD = 2, WHAT_BYTES = 64 };
 

@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "images/unpack/unpack.h"
-
 void passage_init(struct passage *p, const struct images *im, struct unpacked *unpacked,
 		  const struct nettle_hash *hash, struct error *err)
 {

@@ -1,14 +1,15 @@
 #pragma once
 /*
- * One tar stream on its way through carob-unpack (images/unpack/unpack.h): one process decompresses,
- * one writes files, and this one hashes what goes from the first to the second. A plain stream needs
- * no first one.
+ * One tar stream on its way through carob-unpack (images/unpack/unpack.h): one process
+ * decompresses, one writes files, and this one hashes what goes from the first to the second. A
+ * plain stream needs no first one.
  *
  *	file -> carob-unpack --decompress -> digest here -> carob-unpack MODE -> tree
  *
  * The first half can be started before its turn: it then works until the pipe behind it is full.
  */
 #include "images/internal.h"
+#include "images/unpack/unpack.h"
 
 struct passage {
 	const struct images *im;

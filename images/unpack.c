@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include "images/passage.h"
-#include "images/unpack/unpack.h"
 
 void unpacked_deinit(struct unpacked *u)
 {
