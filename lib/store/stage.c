@@ -88,14 +88,28 @@ void store_discard(struct store *s, struct store_staged *staged)
 	cleanup_close(&staged->fd);
 }
 
+/* One file of the staging directory, on its way to the disk. */
+static int sync_entry(int dirfd, const char *name, void *arg)
+{
+	_close_ int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool *has_content = arg;
+
+	if (fd < 0 || fsync(fd) < 0)
+		return -errno;
+	*has_content = *has_content || str_eq(name, "aci") || str_eq(name, "oci-manifest");
+	return 0;
+}
+
 static int complete(const struct store_staged *staged, const struct store_info *info,
 		    const char *manifest, size_t manifest_len, struct error *err)
 {
-	_close_ int archive = openat(staged->fd, "aci", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	int r;
+	bool has_content = false;
+	int r = dir_each(staged->fd, sync_entry, &has_content);
 
-	if (archive < 0 || fsync(archive) < 0)
-		return error_set(err, -errno, "cannot sync the archive of image %s", info->name);
+	if (r == 0 && !has_content)
+		r = -ENOENT;
+	if (r < 0)
+		return error_set(err, r, "cannot sync the archive of image %s", info->name);
 	r = file_write(staged->fd, "manifest", manifest, manifest_len, 0644, FILE_SYNC);
 	if (r < 0)
 		return error_set(err, r, "cannot write the manifest of image %s", info->name);
