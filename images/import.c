@@ -8,19 +8,16 @@
 #include <sys/stat.h>
 
 #include "images/internal.h"
+#include "images/oci.h"
 
 /* What is being imported. */
 struct import {
-	const struct images *im;
-	struct store_staged staged;
-	struct mosaic_staged tree;
+	struct adoption adoption;
 	struct unpacked unpacked;
-	struct appc_image *image;
-	struct buf labels;
 	int archive; /* staged "aci" */
 };
 
-enum { LABELS_BYTES = 64 << 10, FAULTS_SHOWN = 3 };
+enum { FAULTS_SHOWN = 3 };
 
 int images_faults_error(const struct appc_faults *faults, const char *what, struct error *err)
 {
@@ -44,11 +41,8 @@ int images_faults_error(const struct appc_faults *faults, const char *what, stru
 
 static void import_deinit(struct import *i)
 {
-	store_discard(i->im->store, &i->staged);
-	mosaic_discard(i->im->mosaic, &i->tree);
+	adoption_deinit(&i->adoption);
 	unpacked_deinit(&i->unpacked);
-	appc_image_free(i->image);
-	buf_deinit(&i->labels);
 	cleanup_close(&i->archive);
 }
 #define _import_ _cleanup_(import_deinit)
@@ -72,6 +66,8 @@ static int copy_archive(int from, int to, struct error *err)
 		if (n < 0 && errno != EINTR)
 			return error_set(err, -errno, "cannot copy the archive into the store");
 	}
+	/* it has to be on the disk in the end: it may go there while it is unpacked */
+	(void)sync_file_range(to, 0, 0, SYNC_FILE_RANGE_WRITE);
 	return lseek(to, 0, SEEK_SET) < 0 ? error_set(err, -errno, "cannot read the archive") : 0;
 }
 
@@ -92,7 +88,7 @@ static int pack_directory(struct import *i, int directory, struct error *err)
 	rootfs = path_open(directory, "rootfs", PATH_NO_LINKS, O_RDONLY | O_DIRECTORY, 0);
 	if (rootfs < 0)
 		return error_set(err, rootfs, "cannot open the rootfs of the image directory");
-	r = images_pack(i->im, manifest, rootfs, i->archive, i->unpacked.faults, err);
+	r = images_pack(i->adoption.im, manifest, rootfs, i->archive, i->unpacked.faults, err);
 	if (r < 0)
 		return r;
 	return lseek(i->archive, 0, SEEK_SET) < 0
@@ -110,10 +106,11 @@ static int stage_archive(struct import *i, const char *path, struct error *err)
 		return error_set(err, -errno, "cannot open %s", path);
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		return error_set(err, -EINVAL, "%s is neither a file nor a directory.", path);
-	r = store_stage(i->im->store, &i->staged, err);
+	r = store_stage(i->adoption.im->store, &i->adoption.staged, err);
 	if (r < 0)
 		return r;
-	i->archive = openat(i->staged.fd, "aci", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	i->archive = openat(i->adoption.staged.fd, "aci", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+			    0600);
 	if (i->archive < 0)
 		return error_set(err, -errno, "cannot make a file in the store");
 	return S_ISDIR(st.st_mode) ? pack_directory(i, from, err)
@@ -124,25 +121,11 @@ static int stage_archive(struct import *i, const char *path, struct error *err)
 
 static int unpack(struct import *i, const struct images_progress *progress, struct error *err)
 {
+	struct adoption *a = &i->adoption;
 	_close_ int root = -1;
-	int r = mosaic_stage(i->im->mosaic, &i->tree, &root, err);
+	int r = mosaic_stage(a->im->mosaic, &a->tree, &root, err);
 
-	return r < 0 ? r : images_unpack(i->im, i->archive, root, &i->unpacked, progress, err);
-}
-
-static int read_manifest(struct import *i, struct error *err)
-{
-	struct appc_faults *faults = i->unpacked.faults;
-	int r = appc_image_read(&i->image, i->unpacked.manifest, i->unpacked.manifest_len, faults);
-
-	if (r == -EBADMSG)
-		return images_faults_error(faults, "the manifest", err);
-	if (r < 0)
-		return error_set(err, r, "cannot read the manifest");
-	for (size_t k = 0; r == 0 && k < i->image->labels.n; k++)
-		r = store_label_add(&i->labels, i->image->labels.list[k].name,
-				    i->image->labels.list[k].value);
-	return r < 0 ? error_set(err, r, "the labels of %s take too much room", i->image->name) : 0;
+	return r < 0 ? r : images_unpack(a->im, i->archive, root, &i->unpacked, progress, err);
 }
 
 /* What render.c wants to know and no file system keeps. */
@@ -153,22 +136,14 @@ static int keep_implied(struct import *i, struct error *err)
 
 	if (implied->len == 0)
 		return 0;
-	r = file_write(i->staged.fd, "implied", implied->data, implied->len, 0644, FILE_SYNC);
+	r = file_write(i->adoption.staged.fd, "implied", implied->data, implied->len, 0644,
+		       FILE_SYNC);
 	return r < 0 ? error_set(err, r, "cannot write to the store") : 0;
 }
 
-/* The volume first: an image in the store always has one. Who cleans up looks at both under the
- * same lock. */
 static int publish(struct import *i, const char *source, struct error *err)
 {
-	struct store_info info = {
-		.name = i->image->name,
-		.labels = i->labels.data ? i->labels.data : (char *)"",
-		.imported_ns = time_now_ns(),
-		.size = i->unpacked.size,
-		.source = (char *)source,
-	};
-	char volume[160];
+	struct store_info info = { .size = i->unpacked.size, .source = (char *)source };
 	struct stat st;
 	int r;
 
@@ -176,42 +151,30 @@ static int publish(struct import *i, const char *source, struct error *err)
 		return error_set(err, -errno, "cannot read the archive");
 	info.archive_size = (uint64_t)st.st_size;
 	memcpy(info.id, i->unpacked.id, sizeof(info.id));
-	store_volume_name(volume, info.id);
 	r = keep_implied(i, err);
-	if (r == 0)
-		r = store_lock(i->im->store, STORE_LOCK_SHARED, err);
-	if (r < 0)
-		return r;
-	r = mosaic_commit(i->im->mosaic, &i->tree, volume, err);
-	if (r >= 0)
-		r = store_adopt(i->im->store, &i->staged, &info, i->unpacked.manifest,
-				i->unpacked.manifest_len, err);
-	store_unlock(i->im->store);
-	return r;
+	return r < 0 ? r
+		     : adoption_publish(&i->adoption, &info, i->unpacked.manifest,
+					i->unpacked.manifest_len, err);
 }
 
-static int import(struct import *i, const char *path, const struct images_progress *progress,
-		  struct error *err)
+/* The archive is staged: all the rest. name: what it must be called, or NULL. */
+static int take_in(struct import *i, const struct images_arrival *from, struct error *err)
 {
-	int r = stage_archive(i, path, err);
+	int r = unpack(i, from->progress, err);
 
 	if (r == 0)
-		r = unpack(i, progress, err);
-	if (r == 0)
-		r = read_manifest(i, err);
-	return r == 0 ? publish(i, path, err) : r;
+		r = adoption_read_manifest(&i->adoption, i->unpacked.manifest,
+					   i->unpacked.manifest_len, i->unpacked.faults, err);
+	if (r == 0 && from->name && !str_eq(from->name, i->adoption.image->name))
+		r = error_set(err, -EBADMSG, "its manifest calls it %s, and %s was asked for.",
+			      i->adoption.image->name, from->name);
+	return r == 0 ? publish(i, from->source, err) : r;
 }
 
 static void import_init(struct import *i, const struct images *im, struct appc_faults *faults)
 {
-	*i = (struct import){
-		.im = im,
-		.staged = STORE_STAGED_NONE,
-		.tree = { .lock_fd = -1 },
-		.unpacked = { .faults = faults },
-		.labels = BUF_INIT(LABELS_BYTES),
-		.archive = -1,
-	};
+	*i = (struct import){ .unpacked = { .faults = faults }, .archive = -1 };
+	adoption_init(&i->adoption, im);
 }
 
 int images_import(const struct images *im, const char *path, char ret_id[STORE_ID_TEXT],
@@ -219,25 +182,48 @@ int images_import(const struct images *im, const char *path, char ret_id[STORE_I
 		  struct error *err)
 {
 	_appc_faults_ struct appc_faults own = APPC_FAULTS_INIT;
+	const struct images_arrival arrival = { .source = path, .progress = progress };
 	_import_ struct import i;
 	int r;
 
 	import_init(&i, im, faults ? faults : &own);
-	r = import(&i, path, progress, err);
+	r = stage_archive(&i, path, err);
+	if (r == 0)
+		r = take_in(&i, &arrival, err);
 	if (r < 0)
 		return error_context(err, r, "import", path);
 	memcpy(ret_id, i.unpacked.id, STORE_ID_TEXT);
 	return r;
 }
 
+int images_import_staged(const struct images *im, const struct images_arrival *arrival,
+			 char ret_id[STORE_ID_TEXT], struct error *err)
+{
+	_appc_faults_ struct appc_faults own = APPC_FAULTS_INIT;
+	_import_ struct import i;
+	int r = 0;
+
+	import_init(&i, im, arrival->faults ? arrival->faults : &own);
+	i.adoption.staged = *arrival->staged;
+	*arrival->staged = (struct store_staged)STORE_STAGED_NONE;
+	i.archive = openat(i.adoption.staged.fd, "aci", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (i.archive < 0)
+		r = error_set(err, -errno, "cannot open the archive that was fetched");
+	if (r == 0)
+		r = take_in(&i, arrival, err);
+	if (r < 0)
+		return error_context(err, r, "import", arrival->source);
+	memcpy(ret_id, i.unpacked.id, STORE_ID_TEXT);
+	return r;
+}
+
 /* ---- once more ------------------------------------------------------------------------------- */
 
-static int restore(struct import *i, const char *id, struct error *err)
+static int restore_archive(struct import *i, const char *id, struct error *err)
 {
-	char volume[160];
 	int r;
 
-	i->archive = store_open_archive(i->im->store, id, err);
+	i->archive = store_open_archive(i->adoption.im->store, id, err);
 	if (i->archive < 0)
 		return i->archive;
 	r = unpack(i, NULL, err);
@@ -247,9 +233,16 @@ static int restore(struct import *i, const char *id, struct error *err)
 		return error_set(err, -EBADMSG,
 				 "its archive in the store is damaged: it has the ID %s.",
 				 i->unpacked.id);
-	store_volume_name(volume, id);
-	r = mosaic_commit(i->im->mosaic, &i->tree, volume, err);
-	return r < 0 ? r : 0;
+	return 0;
+}
+
+static int restore_layers(struct import *i, const char *id, struct error *err)
+{
+	struct adoption *a = &i->adoption;
+	_close_ int root = -1;
+	int r = mosaic_stage(a->im->mosaic, &a->tree, &root, err);
+
+	return r < 0 ? r : oci_restore(a->im, id, root, err);
 }
 
 int images_restore(const struct images *im, const char *id, struct error *err)
@@ -263,6 +256,8 @@ int images_restore(const struct images *im, const char *id, struct error *err)
 	store_volume_name(volume, id);
 	if (mosaic_have(im->mosaic, volume))
 		return 0;
-	r = restore(&i, id, err);
+	r = oci_is_image(im, id) ? restore_layers(&i, id, err) : restore_archive(&i, id, err);
+	if (r == 0)
+		r = mosaic_commit(im->mosaic, &i.adoption.tree, volume, err);
 	return r < 0 ? error_context(err, r, "restore", id) : 0;
 }

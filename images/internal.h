@@ -30,23 +30,32 @@ void helper_reap(int *pidfd);
 
 /* ---- stream.c: bytes from one descriptor to another ------------------------------------------ */
 
+struct nettle_hash; /* <nettle/nettle-meta.h> */
+
 struct stream {
-	int in, out;              /* out -1: nowhere */
-	struct sha512_ctx digest; /* of all that came */
+	int in, out;                    /* out -1: nowhere */
+	const struct nettle_hash *hash; /* nettle_sha512, nettle_sha256: of all that came */
+	union {
+		struct sha512_ctx sha512;
+		struct sha256_ctx sha256;
+	} digest;
 	uint64_t bytes;
 	bool cut; /* whoever reads out has gone before the end */
 
 	/* expansion: what came may be no more than the ratio allows of what archive was read so
-	 * far, by the position of its descriptor; -1: no limit */
+	 * far, by the position of its descriptor; -1: no limit. Several streams that are one image
+	 * share the limits: what those before this one came to. */
 	int archive;
 	uint64_t archive_size;
+	uint64_t bytes_before, archive_before;
 	const struct images_progress *progress;
-	const char *what; /* for the progress */
+	const char *what; /* for the progress and errors */
 };
 
 /* To the end of in, or until out has no reader (cut). */
 int stream_run(struct stream *s, struct error *err) _must_check_;
-void stream_id(struct stream *s, char ret[STORE_ID_TEXT]);
+void stream_digest(struct stream *s, unsigned char *ret);  /* hash->digest_size bytes; once */
+void stream_id(struct stream *s, char ret[STORE_ID_TEXT]); /* of nettle_sha512; once */
 
 /* ---- unpack.c: an archive through carob-unpack ----------------------------------------------- */
 
@@ -56,6 +65,7 @@ struct unpacked {
 	char *manifest;
 	size_t manifest_len;
 	uint64_t size;      /* bytes of all regular files */
+	uint64_t members;   /* of a layer */
 	struct buf implied; /* directories without a member, NUL behind each */
 };
 void unpacked_deinit(struct unpacked *u);
@@ -80,7 +90,7 @@ struct reference_label {
 
 struct reference {
 	char name[LIMIT_NAME_BYTES + 1];
-	struct buf labels; /* as store_find_name() wants them, the host's included */
+	struct buf labels;             /* as store_find_name() wants them, the host's included */
 	struct reference_label *asked; /* those that were written, "version" first when it was */
 	size_t n_asked;
 };
@@ -131,7 +141,42 @@ struct lay {
  * merge. */
 int lay_tree(const struct lay *l, struct error *err) _must_check_;
 
+/* ---- adopt.c: what came in becomes an image -------------------------------------------------- */
+
+/* An image on its way in: both staging areas, and what its manifest says. */
+struct adoption {
+	const struct images *im;
+	struct store_staged staged;
+	struct mosaic_staged tree;
+	struct appc_image *image;
+	struct buf labels; /* as store_info has them */
+};
+void adoption_init(struct adoption *a, const struct images *im);
+void adoption_deinit(struct adoption *a); /* discards what was not published */
+
+/* -EBADMSG when it is no image manifest: the faults say why. */
+int adoption_read_manifest(struct adoption *a, const char *text, size_t len,
+			   struct appc_faults *faults, struct error *err) _must_check_;
+
+/* Both staged directories are complete: the volume gets its name, then the image. Of info, the ID,
+ * the sizes and the source are set. STORE_EXISTS when it was there. */
+int adoption_publish(struct adoption *a, struct store_info *info, const char *manifest,
+		     size_t manifest_len, struct error *err) _must_check_;
+
 /* ---- import.c -------------------------------------------------------------------------------- */
+
+/* Imports the archive that is the file "aci" in the staging directory already, beside whatever else
+ * is to be kept with the image. As images_import(), and staged is no longer the caller's, whatever
+ * becomes of it. */
+struct images_arrival {
+	struct store_staged *staged;
+	const char *source; /* for store_info */
+	const char *name;   /* what its manifest must call it; NULL: anything */
+	struct appc_faults *faults;
+	const struct images_progress *progress;
+};
+int images_import_staged(const struct images *im, const struct images_arrival *arrival,
+			 char ret_id[STORE_ID_TEXT], struct error *err) _must_check_;
 
 /* Makes the volume of an image that is in the store once more from its archive, when it is
  * missing. */

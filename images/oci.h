@@ -39,8 +39,8 @@ bool oci_is_reference(const char *reference);
 
 /* The name and version that the store would know it by, asking nobody: for a look-up. *ret_version
  * "" when it goes by digest or is not known without looking. */
-int oci_store_name(const char *reference, char ret_name[LIMIT_NAME_BYTES + 1], char ret_version[129],
-		   struct error *err) _must_check_;
+int oci_store_name(const char *reference, char ret_name[LIMIT_NAME_BYTES + 1],
+		   char ret_version[129], struct error *err) _must_check_;
 
 /* Finds manifest and configuration (tag -> digest once, all else by digest), then brings every layer
  * into the staging directory as "blob.ALG-HEX": from an image that has it, or from the source,
@@ -50,19 +50,35 @@ int oci_obtain(const struct net *n, const char *reference, struct store_staged *
 	       struct oci_image *ret, const struct images_progress *progress, struct error *err)
 	_must_check_;
 
-/* oci_layers.c. Builds the tree (an empty directory) from the staged or stored blobs in dir: each
- * layer decompressed, checked against its diff ID and laid over those before it, decompression and
- * writing at the same time, several layers decompressed ahead. faults as in images_unpack(). *ret_size:
- * bytes of all regular files. */
-int oci_lay_layers(const struct images *im, int dir, const struct oci_image *image, int tree,
-		   struct appc_faults *faults, uint64_t *ret_size,
-		   const struct images_progress *progress, struct error *err) _must_check_;
+/* The file of a layer, "blob.ALG-HEX", of its digest. */
+enum { OCI_BLOB_NAME = 5 + OCI_DIGEST_TEXT };
+void oci_blob_name(char dst[OCI_BLOB_NAME], const char *digest);
+
+/* Layers to be laid: from the staging directory dir, or from those of the image id in the store. */
+struct oci_laying {
+	const struct images *im;
+	int dir;
+	const char *id; /* NULL: dir */
+	const struct oci_image *image;
+	struct appc_faults *faults; /* as in images_unpack() */
+	const struct images_progress *progress;
+};
+
+/* oci_layers.c. Builds the tree (an empty directory): each layer decompressed, checked against its
+ * diff ID and laid over those before it, decompression and writing at the same time, several layers
+ * decompressed ahead. What limits.h says of one archive holds for all layers together. *ret_size:
+ * bytes of all regular files of all layers, those that a later layer replaces or removes included
+ * (what they take on the way; others show it as the size of an image, too). */
+int oci_lay_layers(const struct oci_laying *job, int tree, uint64_t *ret_size, struct error *err)
+	_must_check_;
 
 /* oci_adopt.c. All of it: obtain, lay, adopt. STORE_EXISTS when it was there. */
 int oci_fetch(const struct net *n, const char *reference, char ret_id[STORE_ID_TEXT],
 	      const struct images_progress *progress, struct error *err) _must_check_;
 
-/* Makes a missing volume once more: what images_restore() does for an OCI image. */
+/* Does the store have it as layers? */
 bool oci_is_image(const struct images *im, const char *id);
-int oci_restore(const struct images *im, const char *id, struct mosaic_staged *staged, int tree,
-		struct error *err) _must_check_;
+
+/* Fills the empty directory tree with what the image, whose volume is missing, has in it: what
+ * images_restore() does for an OCI image. */
+int oci_restore(const struct images *im, const char *id, int tree, struct error *err) _must_check_;

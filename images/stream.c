@@ -2,8 +2,11 @@
  * The middle of the pipeline: what one helper writes is hashed here and handed to the next, while
  * both work on.
  */
+#include <assert.h>
 #include <fcntl.h>
+#include <nettle/nettle-meta.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include "images/internal.h"
 
@@ -43,50 +46,101 @@ static void guard_end(struct pipe_guard *g)
  * when it goes off and not when the disk is full. */
 static int check_ratio(const struct stream *s, off_t at, struct error *err)
 {
-	if (s->bytes > LIMIT_ARCHIVE_BYTES)
-		return error_set(
-			err, -EFBIG,
-			"the archive expands to more than %llu bytes (LIMIT_ARCHIVE_BYTES).",
-			LIMIT_ARCHIVE_BYTES);
-	if (at < 0 || s->bytes <= LIMIT_ARCHIVE_FREE)
+	uint64_t bytes = s->bytes_before + s->bytes;
+
+	if (bytes > LIMIT_ARCHIVE_BYTES)
+		return error_set(err, -EFBIG,
+				 "%s expands to more than %llu bytes (LIMIT_ARCHIVE_BYTES).",
+				 s->what, LIMIT_ARCHIVE_BYTES);
+	if (at < 0 || bytes <= LIMIT_ARCHIVE_FREE)
 		return 0;
-	if ((s->bytes - LIMIT_ARCHIVE_FREE) / LIMIT_ARCHIVE_RATIO <= (uint64_t)at)
+	if ((bytes - LIMIT_ARCHIVE_FREE) / LIMIT_ARCHIVE_RATIO <= s->archive_before + (uint64_t)at)
 		return 0;
 	return error_set(err, -EFBIG,
-			 "the archive expands to more than %d times its size (LIMIT_ARCHIVE_RATIO).",
-			 LIMIT_ARCHIVE_RATIO);
+			 "%s expands to more than %d times its size (LIMIT_ARCHIVE_RATIO).",
+			 s->what, LIMIT_ARCHIVE_RATIO);
 }
 
-static int pass_on(struct stream *s, const void *data, size_t len, struct error *err)
+/* The part of it that is in the pipe now goes on, without being copied: both pipes then hold
+ * the same pages. What was passed on is read after. *ret: how much, 0 at the end. */
+static int pass_on(struct stream *s, size_t *ret, struct error *err)
 {
-	int r;
+	ssize_t n;
 
-	sha512_update(&s->digest, len, data);
-	s->bytes += len;
-	r = s->out < 0 ? 0 : write_all(s->out, data, len);
+	do
+		n = tee(s->in, s->out, BLOCK, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EPIPE) {
+		s->cut = true;
+		n = 0;
+	}
+	*ret = n < 0 ? 0 : (size_t)n;
+	return n < 0 ? error_set(err, -errno, "cannot pass on %s", s->what) : 0;
+}
+
+static int take(struct stream *s, char *block, size_t want, size_t *ret, struct error *err)
+{
+	ssize_t n;
+
+	do
+		n = read(s->in, block, want);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return error_set(err, -errno, "cannot read %s", s->what);
+	*ret = (size_t)n;
+	s->hash->update(&s->digest, (size_t)n, (const uint8_t *)block);
+	s->bytes += (uint64_t)n;
+	return 0;
+}
+
+static int put(struct stream *s, const char *block, size_t len, struct error *err)
+{
+	int r = s->out < 0 ? 0 : write_all(s->out, block, len);
+
 	if (r == -EPIPE)
 		s->cut = true;
-	return r < 0 && r != -EPIPE ? error_set(err, r, "cannot write %s", s->what) : 0;
+	return r < 0 && r != -EPIPE ? error_set(err, r, "cannot pass on %s", s->what) : 0;
+}
+
+/* One block of a file, or of a pipe that goes nowhere. *ret 0: the end. */
+static int copy_block(struct stream *s, char *block, size_t *ret, struct error *err)
+{
+	int r = take(s, block, BLOCK, ret, err);
+
+	return r == 0 && *ret ? put(s, block, *ret, err) : r;
+}
+
+/* The same from pipe to pipe. */
+static int tee_block(struct stream *s, char *block, size_t *ret, struct error *err)
+{
+	size_t left, n = 1;
+	int r = pass_on(s, ret, err);
+
+	for (left = *ret; r == 0 && left && n; left -= n)
+		r = take(s, block, left, &n, err);
+	return r;
+}
+
+static bool is_pipe(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
 static int run(struct stream *s, char *block, struct error *err)
 {
+	int (*step)(struct stream *, char *, size_t *,
+		    struct error *) = is_pipe(s->in) && is_pipe(s->out) ? tee_block : copy_block;
 	int64_t next_report = 0;
-	ssize_t n = 1;
+	size_t n = 1;
 	int r = 0;
 
-	while (r == 0 && !s->cut) {
+	while (r == 0 && n && !s->cut) {
 		off_t at;
 
-		n = read(s->in, block, BLOCK);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set(err, -errno, "cannot read %s", s->what);
-		if (n == 0)
-			return 0;
+		r = step(s, block, &n, err);
 		at = s->archive < 0 ? -1 : lseek(s->archive, 0, SEEK_CUR);
-		r = pass_on(s, block, (size_t)n, err);
 		if (r == 0)
 			r = check_ratio(s, at, err);
 		if (s->progress && time_boot_ns() >= next_report) {
@@ -106,18 +160,25 @@ int stream_run(struct stream *s, struct error *err)
 
 	if (!block)
 		return error_set(err, -ENOMEM, "out of memory");
-	sha512_init(&s->digest);
+	assert(s->hash->context_size <= sizeof(s->digest));
+	s->hash->init(&s->digest);
 	guard_begin(&guard);
 	r = run(s, block, err);
 	guard_end(&guard);
 	return r;
 }
 
+void stream_digest(struct stream *s, unsigned char *ret)
+{
+	s->hash->digest(&s->digest, s->hash->digest_size, ret);
+}
+
 void stream_id(struct stream *s, char ret[STORE_ID_TEXT])
 {
 	unsigned char digest[SHA512_DIGEST_SIZE];
 
-	sha512_digest(&s->digest, sizeof(digest), digest);
+	assert(s->hash->digest_size == sizeof(digest));
+	stream_digest(s, digest);
 	memcpy(ret, "sha512-", 7);
 	hex_encode(ret + 7, digest, sizeof(digest));
 }

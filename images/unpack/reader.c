@@ -369,6 +369,8 @@ static int finish(struct reader *r)
 		e = report_add(r->report, UNPACK_MANIFEST, "",
 			       r->manifest.data ? r->manifest.data : "", r->manifest.len, 0);
 	if (e == 0)
+		e = report_add(r->report, UNPACK_MEMBERS, "", "", 0, r->layout.members);
+	if (e == 0)
 		e = report_add(r->report, UNPACK_DONE, "", "", 0, r->layout.bytes);
 	return e;
 }

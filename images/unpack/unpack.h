@@ -39,6 +39,7 @@ enum unpack_kind {
 	UNPACK_IMPLIED,   /* path: a directory that is in the archive only by what is in it */
 	UNPACK_DONE,      /* the whole stream was read; value: bytes of all regular files */
 	UNPACK_FAILURE,   /* text: why it could not go on, value: errno */
+	UNPACK_MEMBERS,   /* value: how many the stream had, directories that it implies included */
 };
 
 /* A record: this header, then path_len bytes of path and text_len bytes of text. */

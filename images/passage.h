@@ -1,0 +1,36 @@
+#pragma once
+/*
+ * One tar stream on its way through carob-unpack (images/unpack/unpack.h): one process
+ * decompresses, one writes files, and this one hashes what goes from the first to the second. A
+ * plain stream needs no first one.
+ *
+ *	file -> carob-unpack --decompress -> digest here -> carob-unpack MODE -> tree
+ *
+ * The first half can be started before its turn: it then works until the pipe behind it is full.
+ */
+#include "images/internal.h"
+#include "images/unpack/unpack.h"
+
+struct passage {
+	const struct images *im;
+	struct unpacked *unpacked; /* gets what the writer says */
+	struct error *err;
+	int decompressor, extractor; /* pidfds */
+	int decompressor_says, extractor_says;
+	struct stream stream;
+	bool extracted;    /* everything was said, up to UNPACK_DONE */
+	bool decompressed; /* likewise */
+};
+
+void passage_init(struct passage *p, const struct images *im, struct unpacked *unpacked,
+		  const struct nettle_hash *hash, struct error *err);
+
+/* Starts on the file, at its beginning; it stays the caller's and must stay open. */
+int passage_begin(struct passage *p, int file, bool compressed) _must_check_;
+
+/* All of it into the tree (or nowhere: -1). 0 also when there were faults, which then are in
+ * unpacked->faults: nothing else is certain in that case but p->stream.cut. */
+int passage_run(struct passage *p, const char *mode, int tree) _must_check_;
+
+/* Ends what still runs. What was not begun: nothing. */
+void passage_end(struct passage *p);
