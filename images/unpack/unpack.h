@@ -16,8 +16,8 @@
  * take nothing that this layer brings); "./" is the tree's root. Any number of layers one after the
  * other. What no member describes keeps its attributes and times, the root too: whoever makes the
  * directory for the first layer gives it those that an image without "./" is to have. Only the file
- * system of the directory itself is seen, nothing mounted below it. docs/oci-rulings.md says what is
- * done where tools differ.
+ * system of the directory itself is seen, nothing mounted below it. docs/oci-rulings.md says
+ * what is done where tools differ.
  * --files: regular files, directories and (for docker-archive) symbolic links that stay inside;
  * everything else is a fault. All belong to root with the modes 0600 and 0700.
  *
