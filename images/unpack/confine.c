@@ -42,6 +42,7 @@ static int limit_resources(_unused_ const struct confinement *c, struct error *e
 		rlim_t max;
 	} limits[] = {
 		{ RLIMIT_AS, UNPACK_MEMORY_BYTES },
+		{ RLIMIT_DATA, UNPACK_DATA_BYTES },
 		{ RLIMIT_FSIZE, LIMIT_ARCHIVE_BYTES },
 		{ RLIMIT_NOFILE, LIMIT_ARCHIVE_DEPTH + 64 },
 		{ RLIMIT_CORE, 0 },

@@ -8,7 +8,7 @@
 struct confinement {
 	uint32_t keep_fds; /* bits of the descriptors 0 to 4 that stay open */
 	bool tree;   /* descriptor 3 becomes all that the process sees; else it sees nothing */
-	bool change; /* what is in the tree may be removed, and links in it be followed, inside it */
+	bool change; /* what is in the tree may be removed, and links in it be followed */
 };
 
 /* All or nothing: on an error the process must end without reading anything. */

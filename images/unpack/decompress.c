@@ -1,6 +1,7 @@
 /*
  * The four compressions that an image archive may have, each by its own library: libarchive, which
- * joins them, passes over the checksum of gzip and lets xz and zstd have all the memory they ask for.
+ * joins them, passes over the checksum of gzip and lets xz and zstd have all the memory that they
+ * ask for.
  *
  * A compressed file is one or more members, one right behind the other; each ends with a check of
  * what was in it (zstd leaves it to whoever compresses).

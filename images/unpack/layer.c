@@ -1,6 +1,6 @@
 /*
- * Layers of OCI images. What a member finds in the tree is for tree.c and whiteout.c; here it is only
- * told what the name means. Where tools differ: docs/oci-rulings.md.
+ * Layers of OCI images. What a member finds in the tree is for tree.c and whiteout.c; here it is
+ * only told what the name means. Where tools differ: docs/oci-rulings.md.
  */
 #include "images/unpack/layout.h"
 #include "images/unpack/name.h"

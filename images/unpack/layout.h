@@ -22,7 +22,7 @@ struct layout {
 	struct buf implied; /* directories below rootfs with no member so far, NUL behind each */
 	uint64_t members;   /* implied directories included */
 	uint64_t bytes;     /* of all files */
-	uint64_t stream; /* bytes of the archive up to here, told by the caller before each member */
+	uint64_t stream;    /* bytes of the archive so far: the caller sets it */
 	bool manifest, rootfs;
 	bool ignored_aufs; /* warned of already */
 };

@@ -80,6 +80,26 @@ static int add_failure(struct report *report, const struct error *err, int code)
 	return report_add(report, UNPACK_FAILURE, "", text, strlen(text), (uint64_t)-code);
 }
 
+/* With room for a record or two from the beginning. */
+static struct report last_words = REPORT_INIT;
+
+/* libarchive ends the program where it gets no memory for a string. We end without exit(), so
+ * whoever calls that is a library. */
+static void say_given_up(void)
+{
+	struct error err = { 0 };
+	int r = error_set(
+		&err, -ENOMEM,
+		"the archive needs more than %d MiB of memory to be read (LIMIT_UNPACK_MEMORY), or there is none left",
+		LIMIT_UNPACK_MEMORY >> 20);
+
+	close(STDIN_FILENO);
+	last_words.records.len = 0;
+	if (add_failure(&last_words, &err, r) == 0)
+		(void)!report_send(&last_words, UNPACK_REPORT_FD);
+	syscall(SYS_exit_group, EXIT_FAILURE);
+}
+
 static int run(const struct mode *mode)
 {
 	_report_ struct report report = REPORT_INIT;
@@ -87,6 +107,10 @@ static int run(const struct mode *mode)
 	int r;
 
 	umask(0); /* files are made with their mode */
+	/* when memory has run out there must be some left to say so */
+	if (report_reserve(&report) < 0 || report_reserve(&last_words) < 0 ||
+	    atexit(say_given_up) != 0)
+		return EXIT_FAILURE;
 	r = confine(&mode->confinement, &err);
 	if (r == 0)
 		r = mode->run(&report, &err);

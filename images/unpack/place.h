@@ -30,8 +30,8 @@ int place_init(struct place *p, int root, bool over) _must_check_;
 void place_deinit(struct place *p);
 
 /* Goes to the directory that path (clean, below root) is in: its descriptor, which stays p's, and
- * the name there. What is missing on the way is made: 0755, of root, as old as the epoch. Over lower
- * layers a part may be a link to a directory, followed as if root were "/"; else none may.
+ * the name there. What is missing on the way is made: 0755, of root, as old as the epoch. Over
+ * lower layers a part may be a link to a directory, followed as if root were "/"; else none may.
  * place_look() makes nothing: 0 or -ENOENT when there is no such directory. */
 int place_enter(struct place *p, const char *path, const char **ret_name, struct error *err)
 	_must_check_;

@@ -85,7 +85,10 @@ static int archive_fault(struct reader *r, const char *name)
 	if (r->stream_error)
 		return error_set(r->err, r->stream_error, "cannot read the stream");
 	if (archive_errno(r->archive) == ENOMEM)
-		return error_set(r->err, -ENOMEM, "out of memory");
+		return error_set(
+			r->err, -ENOMEM,
+			"the archive needs more than %d MiB of memory to be read (LIMIT_UNPACK_MEMORY), or there is none left",
+			LIMIT_UNPACK_MEMORY >> 20);
 	return report_stop(r->report, name, "%s", text ? text : "is no tar archive");
 }
 

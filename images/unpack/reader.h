@@ -14,9 +14,9 @@ struct reader_source {
 	void *arg;
 };
 
-/* root: the directory to fill or (rules->over) to change, or -1 to look only, which rules->over does
- * without. What is wrong with the archive becomes records of report, the manifest one as well. 0 when
- * all was read, faults or not; a negative errno and err when that could not be (no memory, disk
- * full); -EBADMSG when a fault ended it early. */
+/* root: the directory to fill or (rules->over) to change, or -1 to look only, which rules->over
+ * does without. What is wrong with the archive becomes records of report, the manifest one as well.
+ * 0 when all was read, faults or not; a negative errno and err when that could not be (no memory,
+ * disk full); -EBADMSG when a fault ended it early. */
 int reader_run(const struct rules *rules, const struct reader_source *source, int root,
 	       struct report *report, struct error *err) _must_check_;

@@ -5,6 +5,15 @@ void report_deinit(struct report *r)
 	buf_deinit(&r->records);
 }
 
+int report_reserve(struct report *r)
+{
+	static const char room[8 << 10];
+	int e = buf_add(&r->records, room, sizeof(room));
+
+	r->records.len = 0;
+	return e;
+}
+
 int report_add(struct report *r, enum unpack_kind kind, const char *path, const void *text,
 	       size_t len, uint64_t value)
 {

@@ -15,6 +15,9 @@ struct report {
 
 void report_deinit(struct report *r);
 
+/* Makes room for a few records that cannot fail. */
+int report_reserve(struct report *r) _must_check_;
+
 /* A fault that the reading survives: 0, -EBADMSG when there were so many that it is time to
  * stop, or -E2BIG. report_stop(): one that it does not, always negative. */
 int report_fault(struct report *r, const char *path, const char *fmt, ...) _printf_(3, 4)

@@ -299,7 +299,6 @@ static int set_special(const struct tree *t, const struct member *m, const char 
 
 	if (owned && fchownat(t->place.fd, name, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	/* lint: path ok: one component, and no link */
 	if (owned && m->type != MEMBER_SYMLINK && m->mode & (S_ISUID | S_ISGID) &&
 	    fchmodat(t->place.fd, name, m->mode, 0) < 0)
 		return -errno;

@@ -5,17 +5,18 @@
  *	carob-unpack --decompress	stdin: the archive, stdout: the plain tar stream
  *	carob-unpack --extract		stdin: the tar stream, descriptor 3: the directory to fill
  *	carob-unpack --check		stdin: the tar stream; nothing is written anywhere
- *	carob-unpack --layer		stdin: the tar stream of one layer of an OCI image, descriptor 3:
- *					the tree of the layers below, which it changes
+ *	carob-unpack --layer		stdin: the tar stream of one layer of an OCI image,
+ *					descriptor 3: the tree of the layers below, which it changes
  *	carob-unpack --files		stdin: a tar stream of regular files (a docker-archive or
  *					oci-archive), descriptor 3: the directory that gets them
  *
- * --layer: no manifest, no rootfs/; what is there is replaced (a directory by a directory only in its
- * attributes), ".wh.NAME" removes NAME of the layers below, ".wh..wh..opq" all that they have in its
- * directory (OCI image specification, layer.md; wherever in the archive they are, whiteouts take
- * nothing that this layer brings); "./" is the tree's root. Any number of layers one after the other.
- * What no member describes keeps its attributes and times, the root too: whoever makes the directory
- * for the first layer gives it those that an image without "./" is to have. docs/oci-rulings.md says
+ * --layer: no manifest, no rootfs/; what is there is replaced (a directory by a directory only in
+ * its attributes), ".wh.NAME" removes NAME of the layers below, ".wh..wh..opq" all that they have
+ * in its directory (OCI image specification, layer.md; wherever in the archive they are, whiteouts
+ * take nothing that this layer brings); "./" is the tree's root. Any number of layers one after the
+ * other. What no member describes keeps its attributes and times, the root too: whoever makes the
+ * directory for the first layer gives it those that an image without "./" is to have. Only the file
+ * system of the directory itself is seen, nothing mounted below it. docs/oci-rulings.md says
  * what is done where tools differ.
  * --files: regular files, directories and (for docker-archive) symbolic links that stay inside;
  * everything else is a fault. All belong to root with the modes 0600 and 0700.

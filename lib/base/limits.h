@@ -19,13 +19,14 @@ enum {
 	LIMIT_DEPENDENCY_DEPTH = 64,       /* images from an image down to its deepest dependency */
 	LIMIT_DEPENDENCIES = 1024,         /* images in one rendered chain */
 	LIMIT_ARCHIVE_MEMBERS = 7 << 17,   /* members of one image archive: their table has 8 MiB */
-	LIMIT_ARCHIVE_SMALL = 128 << 10,   /* of them, before each must bring ... */
+	LIMIT_ARCHIVE_SMALL = 32 << 10,    /* of them, before each must bring ... */
 	LIMIT_ARCHIVE_MEMBER_BYTES = 1536, /* ... that much of the archive, header included */
 	LIMIT_BUNDLE_MEMBERS = 16 << 10,   /* members of a docker-archive or oci-archive */
 	LIMIT_ARCHIVE_DEPTH = 512,         /* components of one member's path */
 	LIMIT_ARCHIVE_RATIO = 500, /* expanded bytes per compressed byte (gzip reaches 1032) ... */
 	LIMIT_ARCHIVE_FREE = 32 << 20,    /* ... not counting the first 32 MiB */
 	LIMIT_ARCHIVE_MEMORY = 34 << 20,  /* to decompress xz: what xz -8 needs, and no more */
+	LIMIT_UNPACK_MEMORY = 44 << 20,   /* of carob-unpack, whatever it does */
 	LIMIT_ARCHIVE_WINDOW = 32 << 20,  /* how far back zstd may refer */
 	LIMIT_API_LINE_BYTES = 256 << 10, /* one request on a pod's api.sock */
 	LIMIT_API_CLIENTS = 64,           /* connections to one api.sock */

@@ -164,16 +164,15 @@ static void check_common(const struct process *p)
 	assert_int_equal(count_mounts(p), 1);
 }
 
-static void test_extract(void **state)
+static void check_with_tree(struct bench *b, const char *option)
 {
-	struct bench *b = *state;
 	_close_ int tree = -1, root = -1;
 	struct stat theirs, ours;
 	struct process p;
 
 	put(b->dirfd, "tree/inside", "x");
 	tree = openat(b->dirfd, "tree", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	start(b, &p, "--extract", tree);
+	start(b, &p, option, tree);
 	check_common(&p);
 	/* CHOWN, DAC_OVERRIDE, FOWNER, FSETID, MKNOD, SETFCAP */
 	assert_status(&p, "\nCapEff:", "000000008800001b");
@@ -187,6 +186,21 @@ static void test_extract(void **state)
 	assert_file(root, "inside", "x");
 	assert_file(root, "../../inside", "x"); /* nothing above */
 	finish(&p);
+}
+
+static void test_extract(void **state)
+{
+	check_with_tree(*state, "--extract");
+}
+
+static void test_layer(void **state)
+{
+	check_with_tree(*state, "--layer");
+}
+
+static void test_files(void **state)
+{
+	check_with_tree(*state, "--files");
 }
 
 static void check_empty_place(struct bench *b, const char *option, uint64_t fds)
@@ -287,8 +301,9 @@ static void test_dies_with_parent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(extract),      TEST(decompress),       TEST(check),
-		TEST(fails_closed), TEST(dies_with_parent),
+		TEST(extract),          TEST(layer), TEST(files),
+		TEST(decompress),       TEST(check), TEST(fails_closed),
+		TEST(dies_with_parent),
 	};
 
 	return cmocka_run_group_tests_name("confine", tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /*
- * Archives that want to get out (S30, S32): each type of member under each shape of name behind each
- * kind of member that came before it, in the same archive or in a lower layer; then files through
- * whatever that left. Thousands of them, unconfined and as root: what stands beside the tree must stay
- * as it is. Whether an archive is refused is not asked here: many are not evil.
+ * Archives that want to get out (S30, S32): each type of member under each shape of name behind
+ * each kind of member that came before it, in the same archive or in a lower layer; then files
+ * through whatever that left. Thousands of them, unconfined and as root: what stands beside the
+ * tree must stay as it is. Whether an archive is refused is not asked here: many are not evil.
  */
 #include "bench.h"
 
@@ -84,7 +84,7 @@ struct entry {
 };
 
 /* What p is before. */
-static const struct entry befores[] = {
+static const struct entry earlier[] = {
 	{ 0, "" },
 	{ '0', "" },
 	{ '5', "" },
@@ -104,14 +104,9 @@ static const struct entry befores[] = {
 static const char *const shapes[] = {
 	"p",
 	"p/",
-	"p/.",
 	"p/..",
 	"p/x",
-	"p/x/y",
-	"p//x",
 	"./p/./x",
-	"p/file",
-	"p/dir",
 	"p/dir/file",
 	"p/../x",
 	"p/../../canary/file",
@@ -120,28 +115,21 @@ static const char *const shapes[] = {
 	"p/@/file",
 	"..",
 	"../canary",
-	"../canary/",
 	"../canary/file",
 	"../canary/new",
 	"./../canary/new",
 	"x/../../canary/new",
 	"@",
 	"@/file",
-	"@/new",
-	"//@/new",
 	".",
-	"./",
 	"/",
 	"",
-	"p\n/x",
 	"p\\..\\..\\canary\\file",
-	".wh.p",
 	"p/.wh.file",
 	"p/.wh.dir",
 	"p/.wh..wh..opq",
 	".wh..wh..opq",
 	".wh.",
-	".wh..",
 	".wh...",
 	".wh.../x",
 	"p/.wh...",
@@ -151,7 +139,6 @@ static const char *const shapes[] = {
 	"@/.wh.file",
 	"@/.wh..wh..opq",
 	".wh.@",
-	".wh..wh.p",
 	"p/.wh.p/.wh.file",
 };
 
@@ -326,10 +313,10 @@ static void attack_all(void **state, void (*attack)(struct field *, const struct
 	for (size_t i = 0; i < ARRAY_SIZE(canaries); i++)
 		assert_int_equal(fstatat(f.b->dirfd, canaries[i], &f.before[i], 0), 0);
 	entries = count_entries(f.b->dirfd, ".");
-	for (size_t i = 0; i < ARRAY_SIZE(befores); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(earlier); i++)
 		for (size_t j = 0; j < ARRAY_SIZE(shapes); j++)
 			for (size_t k = 0; k < ARRAY_SIZE(evils); k++)
-				attack(&f, &befores[i], shapes[j], &evils[k]);
+				attack(&f, &earlier[i], shapes[j], &evils[k]);
 	assert_int_equal(count_entries(f.b->dirfd, "."), entries);
 	assert_int_equal(count_entries(f.b->dirfd, "canary"), 2);
 	assert_int_equal(count_entries(f.b->dirfd, "canary/dir"), 1);
