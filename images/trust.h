@@ -74,7 +74,7 @@ struct trust_verdict {
 void trust_verdict_deinit(struct trust_verdict *v);
 
 struct trust_signed {
-	const char *name; /* of the image */
+	const char *name; /* of the image; NULL: not known yet, see trust_covers() */
 	int archive;      /* the open file; its position does not matter and stays */
 	const void *signature;
 	size_t signature_len;
@@ -91,6 +91,12 @@ struct trust_signed {
  * another user with the file's and keys' contents as descriptors.
  */
 int trust_verify(const char *dir, const struct trust_signed *what, struct trust_verdict *ret,
+		 struct error *err) _must_check_;
+
+/* For an image whose name only its archive tells: trust_verify() without a name accepts every key
+ * that is trusted for something; this says whether it may sign this name too, and puts the rule into
+ * the verdict. Errors as above. */
+int trust_covers(const char *dir, const char *name, struct trust_verdict *verdict,
 		 struct error *err) _must_check_;
 
 /* Makes archive's detached, armoured signature with gpg of the caller's own keyring (key: what
