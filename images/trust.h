@@ -94,8 +94,8 @@ int trust_verify(const char *dir, const struct trust_signed *what, struct trust_
 		 struct error *err) _must_check_;
 
 /* For an image whose name only its archive tells: trust_verify() without a name accepts every key
- * that is trusted for something; this says whether it may sign this name too, and puts the rule into
- * the verdict. Errors as above. */
+ * that is trusted for something; this says whether it may sign this name too, and puts the rule
+ * into the verdict. Errors as above. */
 int trust_covers(const char *dir, const char *name, struct trust_verdict *verdict,
 		 struct error *err) _must_check_;
 
