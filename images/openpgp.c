@@ -270,6 +270,8 @@ static int read_block(const char **at, const char *end, const char *kind, struct
 		if (summed)
 			return -EBADMSG;
 		if (l.len > 0 && l.text[0] == '=') {
+			if (ret->len == start) /* the sum of nothing */
+				return -EBADMSG;
 			summed = true;
 			r = check_sum(&l, ret->data + start, ret->len - start);
 		} else {

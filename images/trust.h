@@ -74,8 +74,7 @@ struct trust_verdict {
 void trust_verdict_deinit(struct trust_verdict *v);
 
 struct trust_signed {
-	const char *name; /* of the image; NULL: not known yet, a key that is trusted for any name
-			   * will do until trust_covers() */
+	const char *name; /* of the image; NULL: not known yet, see trust_covers() */
 	int archive;      /* the open file; its position does not matter and stays */
 	const void *signature;
 	size_t signature_len;
@@ -94,8 +93,9 @@ struct trust_signed {
 int trust_verify(const char *dir, const struct trust_signed *what, struct trust_verdict *ret,
 		 struct error *err) _must_check_;
 
-/* May the key of the verdict sign images of that name? Then the verdict's rule is the one for it;
- * else -EKEYREJECTED. */
+/* For an image whose name only its archive tells: trust_verify() without a name accepts every key
+ * that is trusted for something; this says whether it may sign this name too, and puts the rule
+ * into the verdict. Errors as above. */
 int trust_covers(const char *dir, const char *name, struct trust_verdict *verdict,
 		 struct error *err) _must_check_;
 

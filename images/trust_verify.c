@@ -18,18 +18,12 @@ void trust_verdict_deinit(struct trust_verdict *v)
 }
 
 struct job {
-	const char *name; /* NULL: any will do */
-	const char *called; /* in messages */
+	const char *name;
 	const struct trust_keys *keys;
 	struct openpgp_signature signatures[LIMIT_SIGNATURES]; /* as the file has them */
 	size_t n;
 	struct error *err;
 };
-
-static bool applies(const struct job *j, const char *prefix)
-{
-	return !j->name || trust_applies(prefix, j->name);
-}
 
 /* ---- words for people ------------------------------------------------------------------------ */
 
@@ -55,12 +49,23 @@ static const struct trust_key *find_key(const struct trust_keys *keys, const cha
 	return NULL;
 }
 
-static bool has_rule(const struct trust_keys *keys, const char *name)
+/* May this key sign the image? A name that is not known yet is for trust_covers(). */
+static bool may_sign(const struct job *j, const struct trust_key *k)
 {
-	for (size_t i = 0; i < keys->n; i++)
-		if (trust_applies(keys->list[i].prefix, name))
+	return !j->name || trust_applies(k->prefix, j->name);
+}
+
+static bool has_rule(const struct job *j)
+{
+	for (size_t i = 0; i < j->keys->n; i++)
+		if (may_sign(j, &j->keys->list[i]))
 			return true;
 	return false;
+}
+
+static const char *name_of(const struct job *j)
+{
+	return j->name ? j->name : "the image";
 }
 
 /* Appends to a text of fixed room; what has none is cut. */
@@ -84,7 +89,7 @@ static void say_expected(const struct job *j, char *dst, size_t size)
 	for (size_t i = 0; i < j->keys->n; i++) {
 		const struct trust_key *k = &j->keys->list[i];
 
-		if (!applies(j, k->prefix) || n++ >= A_FEW)
+		if (!may_sign(j, k) || n++ >= A_FEW)
 			continue;
 		add(dst, size, "%s%s (%.40s)", n > 1 ? " or " : "", k->fingerprint, k->user);
 	}
@@ -207,7 +212,7 @@ static int make_keyring(const struct job *j, struct error *err)
 			const struct trust_key *k = &j->keys->list[i];
 			bool again = done[i];
 
-			if (pass == 0 && !applies(j, k->prefix))
+			if (pass == 0 && !may_sign(j, k))
 				continue;
 			for (size_t o = 0; !again && o < j->keys->n; o++)
 				again = done[o] &&
@@ -287,15 +292,15 @@ static int ask_gpgv(const struct job *j, int archive, const struct buf *packets,
 
 /* ---- the rule -------------------------------------------------------------------------------- */
 
-/* The key of the signature under the longest rule that has the name. */
-static const struct trust_key *rule_of(const struct job *j, const struct trust_signature *s)
+/* The key under the longest rule that has the name. */
+static const struct trust_key *rule_of(const struct job *j, const char *fingerprint)
 {
 	const struct trust_key *best = NULL;
 
 	for (size_t i = 0; i < j->keys->n; i++) {
 		const struct trust_key *k = &j->keys->list[i];
 
-		if (str_eq(k->fingerprint, s->primary) && applies(j, k->prefix) &&
+		if (str_eq(k->fingerprint, fingerprint) && may_sign(j, k) &&
 		    (!best || strlen(k->prefix) > strlen(best->prefix)))
 			best = k;
 	}
@@ -357,7 +362,7 @@ static int refuse_bad(const struct job *j, const struct trust_signature *s)
 	return error_set(j->err, -EKEYREJECTED,
 			 "%s is not what was signed: the signature by key %s (%.60s) is bad. Either "
 			 "was changed, or they do not belong together; fetch both again.",
-			 j->called, k ? k->fingerprint : s->key, k ? k->user : "unknown");
+			 name_of(j), k ? k->fingerprint : s->key, k ? k->user : "unknown");
 }
 
 static int refuse(const struct job *j, const struct trust_status *status)
@@ -373,7 +378,7 @@ static int refuse(const struct job *j, const struct trust_status *status)
 			    status->list[i].outcome == TRUST_NO_KEY;
 	}
 	return error_set(j->err, -EKEYREJECTED, "%s: expected a signature by %s; came %s. %s.",
-			 j->called, expected, came,
+			 name_of(j), expected, came,
 			 stranger
 				 ? "If that is right, trust it: `carob trust add --prefix NAME FILE`"
 				 : "Ask for a signature by a key that is valid now");
@@ -390,7 +395,7 @@ static int decide(const struct job *j, const struct trust_status *status, struct
 				 status->n, j->n);
 	for (size_t i = 0; i < status->n; i++) {
 		const struct trust_key *k = status->list[i].outcome == TRUST_GOOD
-						    ? rule_of(j, &status->list[i])
+						    ? rule_of(j, status->list[i].primary)
 						    : NULL;
 
 		if (k)
@@ -400,15 +405,15 @@ static int decide(const struct job *j, const struct trust_status *status, struct
 }
 
 /* Nobody may sign that name. */
-static int refuse_name(const struct job *j)
+static int refuse_name(const struct job *j, const char *issuer)
 {
 	char came[400];
 
-	say_key(j, j->signatures[0].issuer, came, sizeof(came));
+	say_key(j, issuer, came, sizeof(came));
 	return error_set(j->err, -ENOKEY,
 			 "no key is trusted for %s; the signature names %s. `carob trust add "
 			 "--prefix NAME FILE` trusts a key for names that begin with NAME.",
-			 j->called, came);
+			 name_of(j), came);
 }
 
 int trust_verify(const char *dir, const struct trust_signed *what, struct trust_verdict *ret,
@@ -416,12 +421,7 @@ int trust_verify(const char *dir, const struct trust_signed *what, struct trust_
 {
 	_trust_keys_ struct trust_keys keys = { 0 };
 	_buf_ struct buf packets = BUF_INIT(LIMIT_SIGNATURE_BYTES);
-	struct job j = {
-		.name = what->name,
-		.called = what->name ? what->name : "the image",
-		.keys = &keys,
-		.err = err,
-	};
+	struct job j = { .name = what->name, .keys = &keys, .err = err };
 	struct trust_status status = { .n = 0 };
 	int r = read_file(&j, what->signature, what->signature_len, &packets);
 
@@ -431,8 +431,8 @@ int trust_verify(const char *dir, const struct trust_signed *what, struct trust_
 		r = check_hashes(&j);
 	if (r < 0)
 		return r;
-	if (what->name ? !has_rule(&keys, what->name) : keys.n == 0)
-		return refuse_name(&j);
+	if (!has_rule(&j))
+		return refuse_name(&j, j.signatures[0].issuer);
 	r = ask_gpgv(&j, what->archive, &packets, &status);
 	return r < 0 ? r : decide(&j, &status, ret);
 }
@@ -441,26 +441,22 @@ int trust_covers(const char *dir, const char *name, struct trust_verdict *verdic
 		 struct error *err)
 {
 	_trust_keys_ struct trust_keys keys = { 0 };
-	struct trust_signature signature = { 0 };
-	struct job j = { .name = name, .called = name, .keys = &keys, .err = err };
-	const struct trust_key *rule;
-	char expected[300], came[400];
+	const struct job j = { .name = name, .keys = &keys, .err = err };
+	struct trust_status status = { .n = 1, .list = { { .outcome = TRUST_GOOD } } };
+	const struct trust_key *k;
 	char *prefix;
 	int r = trust_list(dir, &keys, err);
 
 	if (r < 0)
 		return r;
-	snprintf(signature.primary, sizeof(signature.primary), "%s", verdict->fingerprint);
-	rule = rule_of(&j, &signature);
-	if (!rule) {
-		say_expected(&j, expected, sizeof(expected));
-		say_key(&j, verdict->fingerprint, came, sizeof(came));
-		return error_set(err, -EKEYREJECTED,
-				 "%s: expected a signature by %s; came one by %s. If that is right, "
-				 "trust it: `carob trust add --prefix NAME FILE`.",
-				 name, *expected ? expected : "a key that is trusted for it", came);
+	if (!has_rule(&j))
+		return refuse_name(&j, verdict->fingerprint);
+	k = rule_of(&j, verdict->fingerprint);
+	if (!k) {
+		memcpy(status.list[0].primary, verdict->fingerprint, TRUST_FINGERPRINT_TEXT);
+		return refuse(&j, &status);
 	}
-	prefix = strdup(rule->prefix);
+	prefix = strdup(k->prefix);
 	if (!prefix)
 		return error_set(err, -ENOMEM, "out of memory");
 	free(verdict->prefix);

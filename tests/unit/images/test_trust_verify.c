@@ -125,6 +125,32 @@ static void one_of_two_by_a_stranger_does_no_harm(void **state)
 	says(b, "came one by key " SUB ", which is not trusted for anything");
 }
 
+static void the_rule_for_a_name_that_comes_later(void **state)
+{
+	struct bench *b = *state;
+	_free_ char *dir = directory(b);
+	_close_ int fd = archive(b, SMALL);
+	struct trust_verdict v = { 0 };
+
+	assert_int_equal(verify(b, NULL, fd, "small.sig.asc", &v), -ENOKEY);
+	trust(b, "prefix.d/example.com", "key.asc", KEY);
+	trust(b, "prefix.d/example.com=a", "key.asc", KEY);
+	trust(b, "prefix.d/example.org", "other.asc", OTHER);
+	assert_ok(b, verify(b, NULL, fd, "small.sig.asc", &v));
+	assert_string_equal(v.fingerprint, KEY);
+	assert_ok(b, trust_covers(dir, "example.com/b", &v, &b->err));
+	assert_string_equal(v.prefix, "example.com");
+	assert_ok(b, trust_covers(dir, "example.com/a/b", &v, &b->err));
+	assert_string_equal(v.prefix, "example.com/a");
+	assert_int_equal(trust_covers(dir, "example.org/a", &v, &b->err), -EKEYREJECTED);
+	says(b, "expected a signature by " OTHER);
+	says(b, "trusted for example.com, example.com/a only");
+	assert_int_equal(trust_covers(dir, "example.net/a", &v, &b->err), -ENOKEY);
+	says(b, "no key is trusted for example.net/a");
+	assert_string_equal(v.prefix, "example.com/a");
+	trust_verdict_deinit(&v);
+}
+
 static void a_store_that_others_may_write_trusts_nobody(void **state)
 {
 	struct bench *b = *state;
@@ -167,6 +193,7 @@ int main(void)
 		with_bench(a_changed_archive_is_refused),
 		with_bench(a_key_for_another_name_is_refused),
 		with_bench(one_of_two_by_a_stranger_does_no_harm),
+		with_bench(the_rule_for_a_name_that_comes_later),
 		with_bench(a_store_that_others_may_write_trusts_nobody),
 		with_bench(the_last_byte_of_a_large_one_counts),
 	};
