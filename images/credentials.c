@@ -115,6 +115,17 @@ static bool names_port(const char *host)
 	return strchr(bracket ? bracket : host, ':') != NULL;
 }
 
+/* The entry that the caller names in place of the host's own. */
+static const struct net_host *entry_of(const struct net *n, const char *host_and_port)
+{
+	_free_ char *text = str_printf("https://%s/", host_and_port);
+	struct net_url url;
+
+	if (!text || net_url_parse(&url, text, NULL) < 0)
+		return NULL;
+	return net_host_of(n->config, &url);
+}
+
 int credentials_for(char **ret, const struct net *n, const struct transfer *t, const char *url,
 		    struct error *err)
 {
@@ -131,6 +142,11 @@ int credentials_for(char **ret, const struct net *n, const struct transfer *t, c
 	if (t->bearer && is_first) {
 		*ret = str_printf("Authorization: Bearer %s", t->bearer);
 		return *ret ? 0 : error_set(err, -ENOMEM, "out of memory");
+	}
+	if (t->credentials_of && is_first) {
+		host = entry_of(n, t->credentials_of);
+		return host && host->credentials ? credentials_header(ret, host->credentials, err)
+						 : 0;
 	}
 	host = net_host_of(n->config, &now);
 	/* whom a redirect leads to at another port was not meant unless the port was */
