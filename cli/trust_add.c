@@ -4,11 +4,13 @@
  */
 #include <fcntl.h>
 
+#include "cli/network.h"
 #include "cli/trust.h"
 
 struct add_options {
 	const char *prefix, *trust_dir;
 	bool root, yes;
+	struct network_options network;
 };
 
 static const struct cli_option add_options[] = {
@@ -17,6 +19,9 @@ static const struct cli_option add_options[] = {
 	{ "root", 0, NULL, "for images of any name", CLI_FLAG, offsetof(struct add_options, root) },
 	{ "yes", 'y', NULL, "do not ask", CLI_FLAG, offsetof(struct add_options, yes) },
 	CLI_TRUST_DIR_OPTION(struct add_options),
+	{ "insecure", 0, "http[:HOST[:PORT]]",
+	  "look for offered keys over http too, where HOST (the prefix's) has no https", CLI_LIST,
+	  offsetof(struct add_options, network.insecure) },
 	{ NULL },
 };
 
@@ -121,38 +126,77 @@ static int add_file(const struct adding *a, const char *name, struct error *err)
 	return r < 0 ? error_prefix(err, r, "%s", str_eq(name, "-") ? "standard input" : name) : 0;
 }
 
-static int add_run(const struct cli *cli, struct cli_args *args, struct error *err)
+/* Without a file: what the owner of the prefix offers. */
+static int add_offered(const struct cli *cli, const struct adding *a,
+		       const struct network_options *network, struct error *err)
 {
-	struct add_options o = { 0 };
-	struct cli_set set = { add_options, &o };
-	struct adding adding = { .prefix = "" };
-	int result = 0, r = cli_parse(&set, 1, args, err);
+	const struct images im = { .libexec = cli->libexec };
+	_cleanup_(trust_offers_deinit) struct trust_offers offers = { 0 };
+	_network_policy_ struct images_policy policy = { 0 };
+	int result = 0, r = network_policy(cli, network, &policy, err);
 
 	if (r == 0)
-		r = cli_want_operands(args, 1, SIZE_MAX, err);
-	if (r == 0 && !o.prefix == !o.root) {
-		error_set(err, -EINVAL, "for which images: either --prefix or --root is needed.");
-		return CLI_USAGE;
+		r = trust_discover(&im, &policy, a->prefix, &offers, err);
+	for (size_t i = 0; r == 0 && i < offers.n; i++) {
+		const struct trust_offer *o = &offers.list[i];
+		struct buf data = { .data = o->data, .len = o->len };
+		int one = cli_print(err, "%-12s %s%s\n", "from", o->url,
+				    o->over_http ? " (not over TLS)" : "");
+
+		if (one == 0)
+			one = add_keys(a, &data, err);
+		if (one < 0)
+			error_prefix(err, one, "%s", o->url);
+		result = cli_next_failure(result, one, err);
 	}
-	if (r == 0)
-		r = cli_trust_dir(cli, o.trust_dir, adding.dir, err);
-	if (r != 0)
+	return r ? r : result;
+}
+
+static int add_all(const struct cli *cli, const struct add_options *o, const struct cli_args *args,
+		   struct error *err)
+{
+	struct adding adding = { .prefix = o->prefix ? o->prefix : "", .yes = o->yes };
+	int result = 0, r = cli_trust_dir(cli, o->trust_dir, adding.dir, err);
+
+	if (r < 0)
 		return r;
-	if (o.prefix && !appc_is_identifier(o.prefix))
+	if (o->prefix && !appc_is_identifier(o->prefix))
 		return error_set(err, -EINVAL,
 				 "%s is no image name or beginning of one (like example.com/app).",
-				 o.prefix);
-	adding.prefix = o.prefix ? o.prefix : "";
-	adding.yes = o.yes;
+				 o->prefix);
+	if (args->n == 0)
+		return add_offered(cli, &adding, &o->network, err);
 	for (size_t i = 0; i < args->n; i++)
 		result = cli_next_failure(result, add_file(&adding, args->argv[i], err), err);
 	return result;
 }
 
+static int add_run(const struct cli *cli, struct cli_args *args, struct error *err)
+{
+	struct add_options o = { 0 };
+	struct cli_set set = { add_options, &o };
+	int r = cli_parse(&set, 1, args, err);
+
+	if (r == 0)
+		r = cli_want_operands(args, 0, SIZE_MAX, err);
+	if (r == 0 && !o.prefix == !o.root) {
+		error_set(err, -EINVAL, "for which images: either --prefix or --root is needed.");
+		r = CLI_USAGE;
+	}
+	if (r == 0 && args->n == 0 && !o.prefix) {
+		error_set(err, -EINVAL, "keys for any name are offered nowhere: name a file.");
+		r = CLI_USAGE;
+	}
+	if (r == 0)
+		r = add_all(cli, &o, args, err);
+	cli_options_deinit(add_options, &o);
+	return r;
+}
+
 const struct cli_verb verb_trust_add = {
 	.name = "add",
-	.operands = "FILE...",
-	.summary = "Trust the keys in files (- for standard input) for a prefix of names",
+	.operands = "[FILE...]",
+	.summary = "Trust keys, from files (-: standard input) or as offered, for a prefix of names",
 	.tables = { { add_options } },
 	.complete = CLI_COMPLETE_FILE,
 	.run = add_run,

@@ -104,5 +104,22 @@ int trust_covers(const char *dir, const char *name, struct trust_verdict *verdic
 int trust_sign(const char *archive, const char *out, const char *key, bool overwrite,
 	       struct error *err) _must_check_;
 
+/* trust_discover.c. Files of keys that the owner of a name offers (ac-discovery-pubkeys): nothing of
+ * them was looked at yet. -ENOENT, with every URL that was tried, when there is none. */
+struct trust_offer {
+	char *url; /* behind all redirects */
+	char *data;
+	size_t len;
+	bool over_http; /* some byte of it came without TLS */
+};
+struct trust_offers {
+	struct trust_offer *list;
+	size_t n;
+	char *page; /* where they are offered */
+};
+void trust_offers_deinit(struct trust_offers *o);
+int trust_discover(const struct images *im, const struct images_policy *policy, const char *prefix,
+		   struct trust_offers *ret, struct error *err) _must_check_;
+
 /* Where gpgv, or gpg, is; NULL: it is not installed. Never looked for in PATH. */
 const char *trust_program(const char *name);
