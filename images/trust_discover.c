@@ -3,6 +3,9 @@
  * more than that: whoever calls shows them to a person, who compares fingerprints.
  */
 #include "images/discover.h"
+
+#include "images/internal.h"
+#include "images/net.h"
 #include "images/trust_parts.h"
 
 void trust_offers_deinit(struct trust_offers *o)

@@ -75,7 +75,7 @@ static bool find_account(const struct oci_accounts *a, const char *user, struct 
 {
 	const char *at = a->passwd, *end = at ? at + a->passwd_len : NULL;
 	struct field wanted = { user, strlen(user) };
-	uint32_t number, uid, gid;
+	uint32_t number = 0, uid, gid;
 	bool by_number = is_id(&wanted, &number);
 	struct line line;
 

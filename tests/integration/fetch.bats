@@ -380,7 +380,7 @@ nobody_left() {
 	web_rules site '[{"path": "*bulk*.aci", "stall": 3000000, "first": 1}]'
 	carob fetch -q example.com/bulk >/dev/null 2>&1 3>&- &
 	pid=$!
-	until_true 10 eval '[ "$(find "$CAROB_ROOT/store/partial" -name data -size +2900k)" ]'
+	until_true 10 eval '[ "$(find "$CAROB_ROOT/store" -path "*/partial/*" -name data -size +2900k 2>/dev/null)" ]'
 	kill -KILL $pid
 	wait $pid || true
 	until_true 5 nobody_left
@@ -401,7 +401,7 @@ start_again() {
 	for signal in TERM INT; do
 		(trap - INT; exec carob fetch -q example.com/bulk) >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 		pid=$!
-		until_true 10 eval '[ "$(find "$CAROB_ROOT/store/partial" -name data -size +2900k)" ]'
+		until_true 10 eval '[ "$(find "$CAROB_ROOT/store" -path "*/partial/*" -name data -size +2900k 2>/dev/null)" ]'
 		kill -$signal $pid
 		ends_with $((128 + $(kill -l $signal))) $pid
 		until_true 5 nobody_left

@@ -36,14 +36,14 @@ static void add(struct tar *t, char type, const char *name, const char *link)
 
 	assert_true(t->len + 4 * BLOCK <= sizeof(t->bytes));
 	memset(h, 0, 2 * BLOCK);
-	strncpy(h, name, 100);
+	memcpy(h, name, strnlen(name, 100));
 	octal(h + 100, 8, 04777);
 	octal(h + 108, 8, 1234);
 	octal(h + 116, 8, 1234);
 	octal(h + 124, 12, type == '0' ? 4 : 0);
 	octal(h + 136, 12, 1);
 	h[156] = type;
-	strncpy(h + 157, link, 100);
+	memcpy(h + 157, link, strnlen(link, 100));
 	memcpy(h + 257, "ustar\00000", 8);
 	octal(h + 329, 8, 1);
 	octal(h + 337, 8, 3);

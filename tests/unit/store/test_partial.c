@@ -245,7 +245,7 @@ static void set_age(struct fixture *f, const struct store_partial *p, int64_t se
 {
 	static const char *const names[] = { "state", "data", "." };
 	struct timespec times[2];
-	char path[128];
+	char path[LIMIT_PATH_BYTES];
 
 	times[0].tv_sec = time_now_ns() / SECOND - seconds;
 	times[0].tv_nsec = 0;
