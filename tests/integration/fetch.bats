@@ -15,7 +15,7 @@ setup_file() {
 	local port
 	port=$(web_port site)
 	start_proxy proxy
-	proxy_map proxy "$(jq -n --arg at "127.0.0.1:$port" '{"example.com:443": $at, "other.org:443": $at, "cdn.example.net:443": $at}')"
+	proxy_map proxy "$(jq -n --argjson at "$(web_port site)" '{"example.com:443": $at, "other.org:443": $at, "cdn.example.net:443": $at}')"
 	make_keys
 	write_config
 	make_images
@@ -69,7 +69,7 @@ write_config() {
 }
 
 sign() {
-	gpg --batch --yes --quiet --local-user "$1@example.com" --armor --detach-sign --output "$2.asc" "$2"
+	gpg --batch --yes --quiet --no-tty --trust-model always --local-user "$1@example.com" --armor --detach-sign --output "$2.asc" "$2"
 }
 
 # publish NAME VERSION SIGNER MANIFEST-MEMBERS [COMMAND]...: builds an image, puts it with its
@@ -83,7 +83,12 @@ publish() {
 	printf '{"acKind":"ImageManifest","acVersion":"0.8.11","name":"%s","labels":[{"name":"version","value":"%s"},{"name":"os","value":"linux"},{"name":"arch","value":"amd64"}]%s}' \
 		"$name" "$version" "${members:+,$members}" >"$dir/manifest"
 	carob image build --overwrite --compression gzip --rootfs "$dir/rootfs" --manifest "$dir/manifest" "$out" >/dev/null
+	rm -f "$out.asc"
 	[ -z "$signer" ] || sign "$signer" "$out"
+	# the newest is the one that somebody gets who asks for no version
+	[ "$version" = latest ] || for file in "$out" "$out.asc"; do
+		[ ! -e "$file" ] || cp "$file" "${file/-$version-/-latest-}"
+	done
 }
 
 with_tools() {
@@ -137,7 +142,7 @@ archive=/example.com/bulk-1-linux-amd64.aci
 	run -0 web_log site 'select(.path | endswith(".aci")) | [.path, .status, .range != null]'
 	[ "$(grep -c bulk <<<"$output")" = 3 ]
 	[ "$(grep bulk <<<"$output" | grep -c '206,true')" = 2 ]
-	all=$(cat "$web"/site/cdn.example.net/example.com/*.aci "$web"/site/cdn.example.net/example.com/*.asc "$web/site/example.com/index.html" | wc -c)
+	all=$(cd "$web/site/cdn.example.net/example.com" && cat app-1.2-*.aci* bulk-1-*.aci* tools-3-*.aci* "$web/site/example.com/index.html" | wc -c)
 	[ "$(web_sent site)" -ge "$all" ]
 	[ $(($(web_sent site) * 100)) -le $((all * 105)) ]
 	# all of it went through the proxy
@@ -259,7 +264,6 @@ refused() {
 
 @test "not signed at all; --insecure signature takes it and says so" {
 	publish example.com/bad latest '' '' nothing
-	rm -f "$web/site/cdn.example.net/example.com/bad-latest-linux-amd64.aci.asc"
 	refused "no signature" 404 "--insecure signature"
 	run -0 carob fetch -q --insecure signature example.com/bad
 	run -0 carob image show --json example.com/bad
@@ -270,7 +274,7 @@ refused() {
 	publish example.com/bad latest example '' with_bulk
 	file=$web/site/cdn.example.net/example.com/bad-latest-linux-amd64.aci
 	size=$(stat -c %s "$file")
-	printf '\x%02x' $(($(tail -c 1 "$file" | od -An -tu1) ^ 1)) | xargs -0 printf | dd of="$file" bs=1 seek=$((size - 1)) conv=notrunc status=none
+	printf "\\x$(printf %02x $(($(tail -c 1 "$file" | od -An -tu1) ^ 1)))" | dd of="$file" bs=1 seek=$((size - 1)) conv=notrunc status=none
 	[ "$(stat -c %s "$file")" = "$size" ]
 	refused "bad signature"
 }
@@ -289,7 +293,7 @@ refused() {
 
 @test "http is not asked, unless --insecure says so" {
 	start_web plain --vhosts --dir "$web/site"
-	proxy_map proxy "$(jq --arg at "127.0.0.1:$port" '. + {"plain.example.com:80": $at}' "$web/proxy.map")"
+	proxy_map proxy "$(jq --argjson at "$port" '. + {"plain.example.com:80": $at}' "$web/proxy.map")"
 	mkdir -p "$web/site/plain.example.com"
 	cat >"$web/site/plain.example.com/index.html" <<-HTML
 		<meta name="ac-discovery" content="plain.example.com http://plain.example.com/i.{ext}">
@@ -393,7 +397,7 @@ nobody_left() {
 
 start_again() {
 	start_web site --vhosts --tls "$web/example.com.pem" "$web/example.com.key"
-	proxy_map proxy "$(jq -n --arg at "127.0.0.1:$port" '{"example.com:443": $at, "other.org:443": $at, "cdn.example.net:443": $at}')"
+	proxy_map proxy "$(jq -n --argjson at "$(web_port site)" '{"example.com:443": $at, "other.org:443": $at, "cdn.example.net:443": $at}')"
 }
 
 @test "ctrl-C and SIGTERM end a fetch at once, with nothing running on" {
