@@ -30,9 +30,12 @@ int network_policy(const struct cli *cli, const struct network_options *o,
 		.pull = pull_of(o->pull),
 		.config = cli->config,
 		.config_given = cli->config_given,
+		.trust = getenv("CAROB_TRUST"),
 	};
 	const char **hosts = calloc(o->insecure.n + 1, sizeof(*hosts));
 
+	if (p.trust && !*p.trust)
+		p.trust = NULL;
 	if (!hosts)
 		return error_set(err, -ENOMEM, "--insecure");
 	p.insecure_hosts = hosts;

@@ -4,16 +4,19 @@
 
 #include "cli/verbs.h"
 
-int cli_trust_dir(_unused_ const struct cli *cli, const char *option, char ret[LIMIT_PATH_BYTES],
+int cli_trust_dir(const struct cli *cli, const char *option, char ret[LIMIT_PATH_BYTES],
 		  struct error *err)
 {
 	const char *dir = option ? option : getenv("CAROB_TRUST");
-	int r;
+	const struct images_policy policy = {
+		.config = cli->config,
+		.config_given = cli->config_given,
+		.trust = dir && *dir ? dir : NULL,
+	};
 
 	if (option && !*option)
 		return error_set(err, -EINVAL, "--trust-dir needs the name of a directory.");
-	r = path_clean(ret, dir && *dir ? dir : "/etc/carob/trust.d");
-	return r < 0 ? error_set(err, r, "%.200s", dir) : 0;
+	return images_trust_dir(&policy, ret, err);
 }
 
 void cli_trust_format_rule(char dst[TABLE_CELL], const struct json_t *value)

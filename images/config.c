@@ -277,10 +277,31 @@ int net_open(struct net *ret, const struct images *im, const struct images_polic
 	int r = net_config_read(&config, policy->config ? policy->config : default_path,
 				policy->config_given, err);
 
+	if (r == 0 && policy->trust) {
+		char *trust = strdup(policy->trust);
+
+		if (!trust) {
+			net_config_free(config);
+			return error_set(err, -ENOMEM, "out of memory");
+		}
+		free(config->trust_dir);
+		config->trust_dir = trust;
+	}
 	if (r < 0)
 		return r;
 	*ret = (struct net){ .im = im, .policy = policy, .config = config };
 	return 0;
+}
+
+int images_trust_dir(const struct images_policy *policy, char ret[LIMIT_PATH_BYTES],
+		     struct error *err)
+{
+	_net_ struct net n = { 0 };
+	int r = net_open(&n, NULL, policy, err);
+
+	if (r == 0)
+		r = path_clean(ret, n.config->trust_dir);
+	return r < 0 && err && !err->code ? error_set(err, r, "the directory of trusted keys") : r;
 }
 
 void net_close(struct net *n)

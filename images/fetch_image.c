@@ -54,6 +54,22 @@ static bool may_be_unsigned(const struct fetch *f)
 	       net_list_has(c->unsigned_sources, c->n_unsigned_sources, url.host, url.port, url.path);
 }
 
+/* Is there an archive at all? Asked when there is no signature, to know what to say. */
+static bool has_archive(struct fetch *f)
+{
+	const struct transfer t = {
+		.url = f->place->archive,
+		.max_bytes = 1,
+		.limit = "a look",
+		.what = f->want->text,
+	};
+	_transfer_result_ struct transfer_result result = { 0 };
+	struct error ignored = { 0 };
+
+	/* more than a byte is an error, and an archive */
+	return transfer_get(f->net, &t, &result, &ignored) < 0 || result.status == 200;
+}
+
 static int get_signature(struct fetch *f)
 {
 	const struct transfer t = {
@@ -66,6 +82,9 @@ static int get_signature(struct fetch *f)
 
 	if (r < 0)
 		return error_prefix(f->err, r, "its signature");
+	if (f->signature.status == 404 && !has_archive(f))
+		return error_set(f->err, -ENOENT, "%s answers 404: there is no such image.",
+				 f->place->archive);
 	if (f->signature.status != 200)
 		return error_set(
 			f->err, -EKEYREJECTED,

@@ -33,11 +33,16 @@ struct images_policy {
 	enum images_pull pull;
 	const char *config; /* carob.yaml */
 	bool config_given;  /* it must be there */
+	const char *trust;  /* the directory of trusted keys; NULL: what the configuration says */
 	bool insecure_signature;
 	bool insecure_http;                /* for the host of the reference itself */
 	const char *const *insecure_hosts; /* "HOST[:PORT]" for which http is allowed */
 	size_t n_insecure_hosts;
 };
+
+/* Where the trusted keys are, by the policy or its configuration. */
+int images_trust_dir(const struct images_policy *policy, char ret[LIMIT_PATH_BYTES],
+		     struct error *err) _must_check_;
 
 /* Progress of long work, called a few times a second; may be NULL. */
 struct images_progress {

@@ -33,7 +33,9 @@ struct pool {
 	struct error *err;
 	struct worker workers[WORKERS_MAX];
 	size_t size, running, next;
-	int failure; /* the first */
+	int failure;      /* the first */
+	sigset_t mask;    /* the caller's */
+	bool interrupted; /* one of its signals came */
 };
 
 /* ---- in the worker --------------------------------------------------------------------------- */
@@ -61,31 +63,31 @@ static void end_group(int signal _unused_)
 }
 
 /* The group comes first: from there on the handler ends nobody else. */
-static void guard(pid_t parent)
+static void guard(pid_t parent, const sigset_t *mask)
 {
 	const struct sigaction action = { .sa_handler = end_group };
-	sigset_t set;
+	sigset_t set = *mask;
 
 	setpgid(0, 0);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
 	sigaction(SIGTERM, &action, NULL);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	sigdelset(&set, SIGTERM);
+	sigprocmask(SIG_SETMASK, &set, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		end_group(SIGTERM);
 }
 
-static _noreturn_ void work(const struct workers *w, size_t index, int out, pid_t parent)
+static _noreturn_ void work(const struct pool *p, int out, pid_t parent)
 {
+	const struct workers *w = p->w;
 	const struct images_progress progress = { say_progress, &out };
 	_buf_ struct buf result = BUF_INIT(WORKERS_RESULT_BYTES);
 	struct message end = { .kind = MESSAGE_END };
 	struct error err = { 0 };
 	int r = 0;
 
-	guard(parent);
-	end.r = w->run(w->arg, index, &progress, &result, &err);
+	guard(parent, &p->mask);
+	end.r = w->run(w->arg, p->next, &progress, &result, &err);
 	if (result.len)
 		r = say(out, (struct message){ .kind = MESSAGE_RESULT }, result.data, result.len);
 	if (r == 0 && end.r < 0)
@@ -107,7 +109,7 @@ static int start(struct pool *p, struct worker *worker)
 	pid = fork();
 	if (pid == 0) {
 		close(fds[0]);
-		work(p->w, p->next, fds[1], parent);
+		work(p, fds[1], parent);
 	}
 	close(fds[1]);
 	if (pid < 0) {
@@ -249,8 +251,11 @@ static void wait_for_some(struct pool *p)
 	for (size_t i = 0; i < p->size; i++)
 		fds[n++] = (struct pollfd){ .fd = p->workers[i].pid ? p->workers[i].in : -1,
 					    .events = POLLIN };
-	if (poll(fds, n, -1) < 0)
+	/* a signal that somebody catches is a wish that this should end */
+	if (ppoll(fds, n, NULL, &p->mask) < 0) {
+		p->interrupted = errno == EINTR;
 		return;
+	}
 	for (size_t i = 0; i < p->size; i++)
 		if (fds[i].revents && p->workers[i].pid)
 			listen(p, &p->workers[i]);
@@ -258,7 +263,7 @@ static void wait_for_some(struct pool *p)
 
 static bool has_to_stop(const struct pool *p)
 {
-	return p->failure < 0 && !p->w->go_on;
+	return p->interrupted || (p->failure < 0 && !p->w->go_on);
 }
 
 static int fill(struct pool *p)
@@ -273,9 +278,16 @@ static int fill(struct pool *p)
 
 int workers_run(const struct workers *w, const struct images_progress *progress, struct error *err)
 {
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 	struct pool p = { .w = w, .progress = progress, .err = err };
+	sigset_t held;
 	int r = 0;
 
+	/* they come while we wait, and at no other time */
+	sigemptyset(&held);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaddset(&held, signals[i]);
+	sigprocmask(SIG_BLOCK, &held, &p.mask);
 	p.size = w->parallel ? w->parallel : 1;
 	if (p.size > WORKERS_MAX)
 		p.size = WORKERS_MAX;
@@ -290,5 +302,8 @@ int workers_run(const struct workers *w, const struct images_progress *progress,
 			buf_deinit(&p.workers[i].result);
 		}
 	}
+	sigprocmask(SIG_SETMASK, &p.mask, NULL);
+	if (r == 0 && p.interrupted)
+		return error_set(err, -EINTR, "interrupted by a signal.");
 	return r < 0 ? r : p.failure;
 }

@@ -34,8 +34,12 @@ setup() {
 }
 
 teardown() {
-	carob image rm -f $(carob image list -q) 2>/dev/null || true
+	# an image goes when nothing depends on it any more
+	for _ in 1 2 3; do
+		carob image list -q | xargs -r carob image rm -f >/dev/null 2>&1 || true
+	done
 	carob gc --grace-period 0 >/dev/null
+	[ "$(carob image list -q)" = "" ]
 }
 
 # Two signers: one for example.com, one for other.org.
@@ -137,7 +141,7 @@ archive=/example.com/bulk-1-linux-amd64.aci
 
 @test "an image with two dependencies by its name, through a proxy, cut twice on the way" {
 	web_rules site '[{"path": "*bulk*.aci", "cut": 1500000, "first": 1}, {"path": "*bulk*.aci", "asked": "range", "cut": 2000000, "first": 1}]'
-	run -0 --separate-stderr carob run --rm $app:1.2 a b
+	run -0 --separate-stderr carob run --rm $app:1.2
 	[ "$output" = $'words\n0' ]
 	run -0 web_log site 'select(.path | endswith(".aci")) | [.path, .status, .range != null]'
 	[ "$(grep -c bulk <<<"$output")" = 3 ]
@@ -160,7 +164,7 @@ archive=/example.com/bulk-1-linux-amd64.aci
 	run -0 carob image show --json $app
 	key=$(gpg --with-colons --fingerprint example@example.com | awk -F: '/^fpr/ { print $10; exit }')
 	jq -e --arg key "$key" --arg id "$id" '.id == $id and .origin.signature.key == $key and .origin.signature.rule == "example.com" and
-		.origin.url == "https://cdn.example.net/example.com/app-1.2-linux-amd64.aci" and .origin.transport == "https"' <<<"$output"
+		.origin.url == "https://cdn.example.net/example.com/app-latest-linux-amd64.aci" and .origin.transport == "https"' <<<"$output"
 	run -0 carob image show $app
 	[[ "$output" == *"$key"* ]]
 	run -0 carob image verify $app
@@ -178,7 +182,12 @@ archive=/example.com/bulk-1-linux-amd64.aci
 @test "several at once, some of which do not exist" {
 	run -3 --separate-stderr carob fetch -q --json example.com/tools example.com/nowhere example.com/bulk:1
 	jq -e 'length == 3 and ([.[] | select(.error == null)] | length) == 2 and ([.[] | select(.reference == "example.com/nowhere")][0].error | contains("404"))' <<<"$output"
-	[[ "$stderr" == *"https://example.com/nowhere?ac-discovery=1"* ]]
+	[[ "$stderr" == *"nowhere-latest-linux-amd64.aci"* ]]
+	# nobody knows anything of that name: all that was tried is said
+	run -3 carob fetch -q cdn.example.net/nowhere/at/all
+	for url in /nowhere/at/all /nowhere/at /nowhere ''; do
+		[[ "$output" == *"https://cdn.example.net$url?ac-discovery=1"* ]]
+	done
 }
 
 @test "two fetches of one image at once transfer it once" {
@@ -200,7 +209,7 @@ archive=/example.com/bulk-1-linux-amd64.aci
 	run -0 carob fetch -q $app
 	: >"$web/site.log"
 	run -0 carob run --rm --pull always $app
-	[ "$(web_log site .path | grep -c app-1.2)" -ge 1 ]
+	[ "$(web_log site .path | grep -c "/app-")" -ge 1 ]
 	publish example.com/tools 3 example '"annotations":[{"name":"authors","value":"somebody"}]' with_tools
 	old=$(carob image show --json example.com/tools | jq -r .id)
 	run -0 carob fetch -q --pull always example.com/tools
@@ -276,7 +285,7 @@ refused() {
 	size=$(stat -c %s "$file")
 	printf "\\x$(printf %02x $(($(tail -c 1 "$file" | od -An -tu1) ^ 1)))" | dd of="$file" bs=1 seek=$((size - 1)) conv=notrunc status=none
 	[ "$(stat -c %s "$file")" = "$size" ]
-	refused "bad signature"
+	refused "is bad"
 }
 
 @test "a server that flips the content between requests" {
@@ -352,8 +361,8 @@ refused() {
 		sleep "0.$(printf '%02d' $((i * 3 % 70)))"
 		case $((i % 3)) in
 		0) kill -KILL $pid 2>/dev/null || true ;;
-		1) killall_of carob-fetch ;;
-		2) killall_of carob-unpack ;;
+		1) kill_helpers $pid carob-fetch ;;
+		2) kill_helpers $pid carob-unpack ;;
 		esac
 		wait $pid 2>/dev/null || true
 		until_true 5 nobody_left
@@ -365,26 +374,28 @@ refused() {
 	[ "$output" = $'words\n0' ]
 }
 
-# Ends the helpers of this name that belong to our store: their parents have it open.
-killall_of() {
-	local comm pid
+# Ends the helpers of this name that work for the process: children of its workers.
+kill_helpers() {
+	local comm pid name
 	for comm in /proc/[0-9]*/comm; do
-		if read -r name 2>/dev/null <"$comm" && [ "$name" = "${1:0:15}" ]; then
-			pid=${comm#/proc/}
-			kill -KILL "${pid%/comm}" 2>/dev/null || true
+		pid=${comm#/proc/} pid=${pid%/comm}
+		if read -r name 2>/dev/null <"$comm" && [ "$name" = "$2" ] &&
+			[ "$(field PPid "/proc/$(field PPid "/proc/$pid/status" 2>/dev/null)/status" 2>/dev/null)" = "$1" ]; then
+			kill -KILL "$pid" 2>/dev/null || true
 		fi
 	done
 }
 
+# Nobody has a file of our store open any more.
 nobody_left() {
-	! grep -lsxE 'carob-(fetch|unpack|meta)|carob' /proc/[0-9]*/comm >/dev/null
+	[ "$(find /proc/[0-9]*/fd -lname "$CAROB_ROOT/*" 2>/dev/null)" = "" ]
 }
 
 @test "a download goes on after kill -9, from the byte where it was" {
 	web_rules site '[{"path": "*bulk*.aci", "stall": 3000000, "first": 1}]'
 	carob fetch -q example.com/bulk >/dev/null 2>&1 3>&- &
 	pid=$!
-	until_true 10 eval '[ "$(find "$CAROB_ROOT/store" -path "*/partial/*" -name data -size +2900k 2>/dev/null)" ]'
+	until_true 10 eval '[ "$(find "$CAROB_ROOT/store" -path "*/partial/*" -name data -size +1500k 2>/dev/null)" ]'
 	kill -KILL $pid
 	wait $pid || true
 	until_true 5 nobody_left
@@ -392,7 +403,7 @@ nobody_left() {
 	start_again
 	run -0 carob fetch -q example.com/bulk
 	run -0 web_log site 'select(.path | endswith(".aci")) | .range'
-	[[ "$output" == *"bytes=3"* || "$output" == *"bytes=29"* ]]
+	[[ "$output" == *"bytes="[1-3]* ]] # in the middle
 }
 
 start_again() {
@@ -405,7 +416,7 @@ start_again() {
 	for signal in TERM INT; do
 		(trap - INT; exec carob fetch -q example.com/bulk) >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 		pid=$!
-		until_true 10 eval '[ "$(find "$CAROB_ROOT/store" -path "*/partial/*" -name data -size +2900k 2>/dev/null)" ]'
+		until_true 10 eval '[ "$(find "$CAROB_ROOT/store" -path "*/partial/*" -name data -size +1500k 2>/dev/null)" ]'
 		kill -$signal $pid
 		ends_with $((128 + $(kill -l $signal))) $pid
 		until_true 5 nobody_left
