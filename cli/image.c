@@ -139,14 +139,10 @@ int image_put_faults(const char *file, const struct appc_faults *faults, int fd)
 }
 
 static const struct cli_verb *const image_verbs[] = {
-	&verb_image_import, &verb_image_list,
-	&verb_image_show,   &verb_image_cat_manifest,
-	&verb_image_rm,     &verb_image_pin,
-	&verb_image_unpin,  &verb_image_gc,
-	&verb_image_check,  &verb_image_export,
-	&verb_image_build,  &verb_image_extract,
-	&verb_image_render, &verb_image_sign,
-	&verb_image_verify, NULL,
+	&verb_image_import, &verb_image_list,   &verb_image_show,   &verb_image_cat_manifest,
+	&verb_image_rm,     &verb_image_pin,    &verb_image_unpin,  &verb_image_gc,
+	&verb_image_check,  &verb_image_export, &verb_image_build,  &verb_image_extract,
+	&verb_image_render, &verb_image_sign,   &verb_image_verify, NULL,
 };
 
 const struct cli_verb verb_image = {

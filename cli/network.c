@@ -5,8 +5,8 @@
 
 static int usage(struct error *err, const char *word)
 {
-	error_set(err, -EINVAL,
-		  "--insecure %s: it is one of signature, http and http:HOST[:PORT].", word);
+	error_set(err, -EINVAL, "--insecure %s: it is one of signature, http and http:HOST[:PORT].",
+		  word);
 	return CLI_USAGE;
 }
 

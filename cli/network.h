@@ -8,17 +8,17 @@ struct network_options {
 };
 
 /* Rows for a table whose struct has a struct network_options at offset base. */
-#define NETWORK_OPTIONS(base)                                                              \
-	{ "pull",                                                                          \
-	  0,                                                                               \
-	  "missing|always|never",                                                          \
-	  "fetch images that the store does not have (default), all, or none",             \
-	  CLI_CHOICE,                                                                      \
-	  (base) + offsetof(struct network_options, pull) },                               \
-	{                                                                                  \
-		"insecure", 0, "signature|http[:HOST[:PORT]]",                             \
+#define NETWORK_OPTIONS(base)                                                                             \
+	{ "pull",                                                                                         \
+	  0,                                                                                              \
+	  "missing|always|never",                                                                         \
+	  "fetch images that the store does not have (default), all, or none",                            \
+	  CLI_CHOICE,                                                                                     \
+	  (base) + offsetof(struct network_options, pull) },                                              \
+	{                                                                                                 \
+		"insecure", 0, "signature|http[:HOST[:PORT]]",                                            \
 			"take images without a good signature, or over http from their own host or HOST", \
-			CLI_LIST, (base) + offsetof(struct network_options, insecure)      \
+			CLI_LIST, (base) + offsetof(struct network_options, insecure)                     \
 	}
 
 /* The options as a policy, whose list of hosts goes with network_policy_deinit(). 0 or CLI_USAGE. */

@@ -10,7 +10,7 @@ enum progress_style {
 	PROGRESS_AUTO,  /* bars on a terminal, else nothing */
 	PROGRESS_BAR,   /* bars in any case */
 	PROGRESS_PLAIN, /* a line for each at its begin and end and every few seconds */
-	PROGRESS_JSON,  /* {"event":"progress","what":...,"done":N,"total":N|null,"rate":N} a line */
+	PROGRESS_JSON, /* {"event":"progress","what":...,"done":N,"total":N|null,"rate":N} a line */
 	PROGRESS_NONE,
 };
 

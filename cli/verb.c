@@ -6,11 +6,10 @@
 #include "cli/verbs.h"
 
 const struct cli_verb *const cli_verbs[] = {
-	&verb_run,      &verb_prepare, &verb_run_prepared, &verb_list,       &verb_status,
-	&verb_enter,    &verb_ps,      &verb_logs,         &verb_stop,       &verb_kill,
-	&verb_wait,     &verb_rm,      &verb_gc,           &verb_fetch,      &verb_discover, &verb_image,      &verb_trust,
-	&verb_validate, &verb_info,    &verb_version,      &verb_completion, &verb_help,
-	NULL,
+	&verb_run,  &verb_prepare, &verb_run_prepared, &verb_list,  &verb_status, &verb_enter,
+	&verb_ps,   &verb_logs,    &verb_stop,         &verb_kill,  &verb_wait,   &verb_rm,
+	&verb_gc,   &verb_fetch,   &verb_discover,     &verb_image, &verb_trust,  &verb_validate,
+	&verb_info, &verb_version, &verb_completion,   &verb_help,  NULL,
 };
 
 const struct cli_option cli_global_options[] = {

@@ -10,7 +10,7 @@ enum { LABELS_BYTES = 64 << 10 };
 struct walk {
 	const struct images *im;
 	struct chain chain;
-	const char *os, *arch; /* what the image itself is for */
+	const char *os, *arch;                                    /* what the image itself is for */
 	int (*missing)(const struct chain_missing *m, void *arg); /* NULL: it is an error */
 	void *arg;
 	struct error *err;

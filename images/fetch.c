@@ -48,8 +48,8 @@ static void orders_deinit(struct orders *all)
 static int add_order(struct orders *all, struct want *want_consumed, struct error *err)
 {
 	struct order *o = calloc(1, sizeof(*o));
-	struct order **list =
-		o ? reallocarray(all->list, all->n + 1, sizeof(struct order *)) : NULL;
+	struct order **list = o ? reallocarray(all->list, all->n + 1, sizeof(struct order *))
+				: NULL;
 
 	if (!list) {
 		free(o);
@@ -80,8 +80,8 @@ static struct order *find_order(const struct orders *all, const struct want *w)
 /* ---- a round --------------------------------------------------------------------------------- */
 
 /* In a process of its own. */
-static int work(void *arg, size_t index, const struct images_progress *progress,
-		struct buf *result, struct error *err)
+static int work(void *arg, size_t index, const struct images_progress *progress, struct buf *result,
+		struct error *err)
 {
 	const struct orders *all = arg;
 	const struct order *o = all->list[all->running[index]];

@@ -51,7 +51,8 @@ static bool may_be_unsigned(const struct fetch *f)
 	if (f->net->policy->insecure_signature)
 		return true;
 	return net_url_parse(&url, f->place->archive, NULL) == 0 &&
-	       net_list_has(c->unsigned_sources, c->n_unsigned_sources, url.host, url.port, url.path);
+	       net_list_has(c->unsigned_sources, c->n_unsigned_sources, url.host, url.port,
+			    url.path);
 }
 
 /* Is there an archive at all? Asked when there is no signature, to know what to say. */

@@ -5,7 +5,7 @@
 
 /* What is wanted: what a person wrote, or what an image depends on. */
 struct want {
-	char *text;           /* as written; for a dependency NAME,LABEL=VALUE,... */
+	char *text; /* as written; for a dependency NAME,LABEL=VALUE,... */
 	enum reference_kind kind;
 	struct reference ref; /* of a name */
 	char *id;             /* the image ID that it must have; NULL: any */

@@ -178,7 +178,8 @@ void chain_deinit(struct chain *c);
 struct chain_missing {
 	const struct appc_dependency *dependency;
 	const char *dependent; /* the name of the image that needs it */
-	const char *os, *arch; /* of the image at the top, for labels that the dependency leaves open */
+	const char *os,
+		*arch; /* of the image at the top, for labels that the dependency leaves open */
 };
 
 /* Calls fn for each, at any depth; one may come more than once. A value of fn below 0 ends the walk

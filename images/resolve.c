@@ -19,8 +19,8 @@ static int say_missing(const struct want *w, const struct images_policy *policy,
 	if (w->kind == REFERENCE_ID)
 		return error_set(err, -ENOENT, "image %s is not in the store.", w->text);
 	return error_set(err, -ENOENT, "%s is not in the store%s.", w->text,
-			 policy ? ", and --pull never forbids fetching it" :
-				  "; fetch it or import it from its archive first");
+			 policy ? ", and --pull never forbids fetching it"
+				: "; fetch it or import it from its archive first");
 }
 
 static int fetch(const struct images *im, const struct images_policy *policy, const char *text,

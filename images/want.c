@@ -21,8 +21,8 @@ int want_parse(struct want *ret, const char *text, struct error *err)
 	int r = w.text ? 0 : error_set(err, -ENOMEM, "out of memory");
 
 	/* what looks like an ID may be a name too: who looks it up finds out */
-	if (r == 0 && (w.kind == REFERENCE_NAME ||
-		       (w.kind == REFERENCE_ID && !str_starts(text, "sha512-"))))
+	if (r == 0 &&
+	    (w.kind == REFERENCE_NAME || (w.kind == REFERENCE_ID && !str_starts(text, "sha512-"))))
 		r = reference_parse(&w.ref, text, err);
 	if (r < 0) {
 		want_deinit(&w);
@@ -144,7 +144,8 @@ int want_find(const struct images *im, const struct want *w, char ret_id[STORE_I
 	case REFERENCE_OCI:
 		r = registry_source(w->text, source, sizeof(source), err);
 		return r == 0 && *source ? find_source(im, source, ret_id, err)
-					 : r < 0 ? r : STORE_MISSING;
+		       : r < 0           ? r
+					 : STORE_MISSING;
 	}
 	return r;
 }
