@@ -262,7 +262,7 @@ static int fetch(struct adopting *a, const char *reference, const struct images_
 	a->info.source = a->image.source;
 	for (size_t i = 0; i < a->image.manifest.n_layers; i++)
 		a->info.archive_size += a->image.manifest.layers[i].size;
-	if (is_there(a, a->info.id))
+	if (!(a->net->policy && a->net->policy->check_layers) && is_there(a, a->info.id))
 		return renew(a, err);
 	r = lay(a, progress, err);
 	return r < 0 ? r
