@@ -4,7 +4,6 @@
 #include "cli/image.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
-#include "images/oci.h"
 
 struct check_options {
 	bool quick, repair, json;
@@ -22,7 +21,7 @@ static const struct cli_option check_options[] = {
 struct check_walk {
 	const struct cli *cli;
 	const struct check_options *o;
-	struct progress *bar;
+	struct progress bar;
 	json_t *rows; /* of --json */
 };
 
@@ -49,7 +48,7 @@ static int note(const struct images_finding *f, void *arg)
 	struct check_walk *w = arg;
 	json_t *row;
 
-	progress_end(w->bar);
+	progress_end(&w->bar);
 	if (!w->o->json)
 		return say(f);
 	row = json_pack("{s:s, s:s?, s:s, s:s, s:s?, s:s?}", "object", f->object, "image", f->image,
@@ -69,7 +68,7 @@ static char *reference_of(const char *origin)
 	return reference && *reference ? strdup(reference) : NULL;
 }
 
-/* By what the configuration allows: who repairs a store has not given up anything for this image. */
+/* By what the configuration allows: who repairs a store has given up nothing for this image. */
 static int refetch(const struct images *im, const char *id, const char *origin,
 		   _unused_ const char *source, void *arg, struct error *err)
 {
@@ -124,8 +123,7 @@ static int check_found(const struct images *im, struct check_walk *w, const char
 		       size_t n, struct error *err)
 {
 	const struct check_options *o = w->o;
-	struct progress bar;
-	const struct images_progress report = progress_begin(&bar, PROGRESS_AUTO);
+	const struct images_progress report = progress_begin(&w->bar, PROGRESS_AUTO);
 	const struct images_check check = {
 		.ids = ids,
 		.n_ids = n,
@@ -140,12 +138,11 @@ static int check_found(const struct images *im, struct check_walk *w, const char
 	unsigned left = 0;
 	int r;
 
-	w->bar = &bar;
 	w->rows = json_array();
 	r = w->rows ? images_check(im, &check, &left, &report, err)
 		    : error_set(err, -ENOMEM, "out of memory");
 
-	progress_end(&bar);
+	progress_end(&w->bar);
 	if (r == 0 && o->json)
 		r = cli_put_json(json_incref(w->rows), err);
 	json_decref(w->rows);

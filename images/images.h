@@ -242,5 +242,8 @@ struct images_check {
 int images_check(const struct images *im, const struct images_check *check, unsigned *ret_left,
 		 const struct images_progress *progress, struct error *err) _must_check_;
 
+/* Fills the empty directory tree from the blobs of an OCI image of the store: for unpack_oci. */
+int oci_restore(const struct images *im, const char *id, int tree, struct error *err) _must_check_;
+
 /* Removes rendered volumes and staged leftovers that no image and no pod needs. */
 int images_collect(const struct images *im, unsigned *ret_n, struct error *err) _must_check_;
