@@ -19,8 +19,9 @@ static const struct cli_option check_options[] = {
 };
 
 struct check_walk {
+	const struct cli *cli;
 	const struct check_options *o;
-	struct progress *bar;
+	struct progress bar;
 	json_t *rows; /* of --json */
 };
 
@@ -47,7 +48,7 @@ static int note(const struct images_finding *f, void *arg)
 	struct check_walk *w = arg;
 	json_t *row;
 
-	progress_end(w->bar);
+	progress_end(&w->bar);
 	if (!w->o->json)
 		return say(f);
 	row = json_pack("{s:s, s:s?, s:s, s:s, s:s?, s:s?}", "object", f->object, "image", f->image,
@@ -55,6 +56,49 @@ static int note(const struct images_finding *f, void *arg)
 			f->why_not);
 	return json_array_append_new(w->rows, row) < 0 ? -ENOMEM : 0;
 }
+
+/* ---- repair ---------------------------------------------------------------------------------- */
+
+/* The reference in the file "origin". NULL: there is none that leads anywhere. */
+static char *reference_of(const char *origin)
+{
+	_json_ json_t *json = json_loads(origin, JSON_REJECT_DUPLICATES, NULL);
+	const char *reference = json_string_value(json_object_get(json, "reference"));
+
+	return reference && *reference ? strdup(reference) : NULL;
+}
+
+/* By what the configuration allows: who repairs a store has given up nothing for this image. */
+static int refetch(const struct images *im, const char *id, const char *origin,
+		   _unused_ const char *source, void *arg, struct error *err)
+{
+	const struct check_walk *w = arg;
+	_free_ char *reference = reference_of(origin);
+	const struct images_policy policy = {
+		.pull = IMAGES_PULL_ALWAYS,
+		.config = w->cli->config,
+		.config_given = w->cli->config_given,
+		.check_layers = true,
+	};
+	struct images_fetched image = { .reference = reference };
+	const struct images_fetching one = { .list = &image, .n = 1 };
+	int r;
+
+	if (!reference)
+		return error_set(err, -ENOENT, "nobody knows where it came from.");
+	r = images_fetch(im, &policy, &one, NULL, err);
+	if (r < 0 || str_eq(image.id, id))
+		return r;
+	return error_set(err, -ESTALE, "%s is another image by now: %s.", reference, image.id);
+}
+
+static int unpack_oci(const struct images *im, const char *id, int tree, _unused_ void *arg,
+		      struct error *err)
+{
+	return oci_restore(im, id, tree, err);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 /* Every image named that is there is looked at. 0 or an exit code. */
 static int find_all(const struct images *im, const struct cli_args *args,
@@ -75,31 +119,33 @@ static int find_all(const struct images *im, const struct cli_args *args,
 	return result;
 }
 
-static int check_found(const struct images *im, const struct check_options *o,
-		       const char *const *ids, size_t n, struct error *err)
+static int check_found(const struct images *im, struct check_walk *w, const char *const *ids,
+		       size_t n, struct error *err)
 {
-	struct progress bar;
-	const struct images_progress report = progress_begin(&bar, PROGRESS_AUTO);
-	struct check_walk w = { .o = o, .bar = &bar, .rows = json_array() };
-	/* what fetches images, and what unpacks those of OCI, is given to .refetch and
-	 * .unpack_oci */
+	const struct check_options *o = w->o;
+	const struct images_progress report = progress_begin(&w->bar, PROGRESS_AUTO);
 	const struct images_check check = {
 		.ids = ids,
 		.n_ids = n,
 		.quick = o->quick,
 		.repair = o->repair,
+		.refetch = refetch,
+		.unpack_oci = unpack_oci,
 		.each = note,
 		.interrupted = interrupt_check,
-		.arg = &w,
+		.arg = w,
 	};
 	unsigned left = 0;
-	int r = w.rows ? images_check(im, &check, &left, &report, err)
-		       : error_set(err, -ENOMEM, "out of memory");
+	int r;
 
-	progress_end(&bar);
+	w->rows = json_array();
+	r = w->rows ? images_check(im, &check, &left, &report, err)
+		    : error_set(err, -ENOMEM, "out of memory");
+
+	progress_end(&w->bar);
 	if (r == 0 && o->json)
-		r = cli_put_json(json_incref(w.rows), err);
-	json_decref(w.rows);
+		r = cli_put_json(json_incref(w->rows), err);
+	json_decref(w->rows);
 	return r == 0 && left ? CLI_FAILED : r;
 }
 
@@ -108,6 +154,7 @@ static int check_images(const struct cli *cli, const struct check_options *o,
 {
 	_free_ char(*ids)[STORE_ID_TEXT] = calloc(args->n + 1, sizeof(*ids));
 	_free_ const char **list = calloc(args->n + 1, sizeof(*list));
+	struct check_walk w = { .cli = cli, .o = o };
 	_images_ struct images im = { 0 };
 	size_t n = 0;
 	int r, missing = 0;
@@ -119,7 +166,7 @@ static int check_images(const struct cli *cli, const struct check_options *o,
 		return r;
 	missing = find_all(&im, args, ids, list, &n, err);
 	if (n || !args->n)
-		r = check_found(&im, o, list, n, err);
+		r = check_found(&im, &w, list, n, err);
 	return r ? r : missing;
 }
 

@@ -38,6 +38,8 @@ struct images_policy {
 	bool insecure_http;                /* for the host of the reference itself */
 	const char *const *insecure_hosts; /* "HOST[:PORT]" for which http is allowed */
 	size_t n_insecure_hosts;
+	bool check_layers; /* what the store has of an OCI image may be damaged: a layer is taken from
+			    * there only when it has its digest, and laid again */
 };
 
 /* Where the trusted keys are, by the policy or its configuration. */
@@ -244,6 +246,9 @@ struct images_check {
 /* *ret_left: findings that were not repaired. 0 also then. */
 int images_check(const struct images *im, const struct images_check *check, unsigned *ret_left,
 		 const struct images_progress *progress, struct error *err) _must_check_;
+
+/* Fills the empty directory tree from the blobs of an OCI image of the store: for unpack_oci. */
+int oci_restore(const struct images *im, const char *id, int tree, struct error *err) _must_check_;
 
 /* Removes rendered volumes and staged leftovers that no image and no pod needs. */
 int images_collect(const struct images *im, unsigned *ret_n, struct error *err) _must_check_;

@@ -6,7 +6,7 @@
  *	oci_registry.c  the distribution protocol: tokens, manifests, blobs
  *	oci_layout.c    a directory with oci-layout and index.json; archives are unpacked into one
  *	oci_layers.c    blobs -> tree
- *	oci_adopt.c     documents + blobs + tree -> an image in the store
+ *	oci_adopt.c     documents + blobs + tree -> an image in the store; oci_restore()
  *
  * In the store such an image has "oci-manifest" and "oci-config", byte for byte, and one
  * "blob.sha256-HEX" a layer in place of "aci". Its ID is the SHA-512 of the text
@@ -82,7 +82,3 @@ int oci_fetch(const struct net *n, const char *reference, char ret_id[STORE_ID_T
 
 /* Does the store have it as layers? */
 bool oci_is_image(const struct images *im, const char *id);
-
-/* Fills the empty directory tree with what the image, whose volume is missing, has in it: what
- * images_restore() does for an OCI image. */
-int oci_restore(const struct images *im, const char *id, int tree, struct error *err) _must_check_;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "images/oci.h"
+#include "images/origin.h"
 
 #define MANIFEST_FILE "oci-manifest"
 #define CONFIG_FILE   "oci-config"
@@ -48,6 +49,37 @@ static void image_id(const char *manifest, const struct oci_config *config, char
 	sha512_digest(&ctx, sizeof(digest), digest);
 	memcpy(ret, "sha512-", 7);
 	hex_encode(ret + 7, digest, sizeof(digest));
+}
+
+/* ---- without a signature --------------------------------------------------------------------- */
+
+/* An image of a registry has no OpenPGP signature: somebody must have said that it needs none. Who
+ * names a layout or an archive has it at hand, as with `carob image import`. */
+static int may_be_unsigned(const struct net *n, const char *reference, struct error *err)
+{
+	static const char scheme[] = "docker://";
+	char text[sizeof("https:///") + 2 * sizeof(((struct oci_reference *)0)->repository)];
+	struct oci_reference ref;
+	struct net_url url;
+	int r;
+
+	if (!str_starts(reference, scheme) || !n->policy || !n->config ||
+	    n->policy->insecure_signature)
+		return 0;
+	r = oci_reference_parse(&ref, reference + strlen(scheme), err);
+	if (r < 0)
+		return r;
+	snprintf(text, sizeof(text), "https://%s/%s", ref.domain, ref.repository);
+	r = net_url_parse(&url, text, err);
+	if (r < 0)
+		return r;
+	if (net_list_has(n->config->unsigned_sources, n->config->n_unsigned_sources, url.host,
+			 url.port, url.path))
+		return 0;
+	return error_set(
+		err, -EKEYREJECTED,
+		"images of registries have no signature that could be checked: --insecure signature takes it without, \"%s/%s\" in unsignedSources of %s always.",
+		ref.domain, ref.repository, *n->config->path ? n->config->path : "carob.yaml");
 }
 
 /* ---- the store has it ------------------------------------------------------------------------ */
@@ -156,7 +188,52 @@ static int lay(struct adopting *a, const struct images_progress *progress, struc
 	return r < 0 ? r : make_manifest(a, tree, err);
 }
 
-static int keep_documents(const struct adopting *a, struct error *err)
+/* "docker://x" came by "docker". */
+static int transport_of(const char *reference, char **ret)
+{
+	*ret = strndup(reference, strcspn(reference, ":"));
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* Where the manifest is on its registry; "" for what was no registry's. */
+static int url_of(const struct oci_image *image, char **ret)
+{
+	static const char scheme[] = "docker://";
+	struct oci_reference ref;
+	int r;
+
+	if (!str_starts(image->source, scheme)) {
+		*ret = strdup("");
+		return *ret ? 0 : -ENOMEM;
+	}
+	r = oci_reference_parse(&ref, image->source + strlen(scheme), NULL);
+	if (r == 0)
+		*ret = str_printf("%s://%s/v2/%s/manifests/%s", image->over_http ? "http" : "https",
+				  ref.host, ref.repository, image->digest);
+	return r < 0 ? r : *ret ? 0 : -ENOMEM;
+}
+
+static int keep_origin(const struct adopting *a, const char *reference, struct error *err)
+{
+	_free_ char *transport = NULL, *url = NULL;
+	struct origin origin = {
+		.reference = (char *)reference,
+		.insecure_http = a->image.over_http,
+		.insecure_signature = str_starts(reference, "docker:"),
+		.manifest_digest = (char *)a->image.digest,
+	};
+	int r = transport_of(reference, &transport);
+
+	if (r == 0)
+		r = url_of(&a->image, &url);
+	if (r < 0)
+		return error_set(err, r, "cannot tell where the image comes from");
+	origin.transport = transport;
+	origin.url = url;
+	return origin_write(a->adoption.staged.fd, &origin, err);
+}
+
+static int keep_documents(const struct adopting *a, const char *reference, struct error *err)
 {
 	int fd = a->adoption.staged.fd;
 	int r = file_write(fd, MANIFEST_FILE, a->image.manifest_text, a->image.manifest_len, 0644,
@@ -165,24 +242,27 @@ static int keep_documents(const struct adopting *a, struct error *err)
 	if (r == 0)
 		r = file_write(fd, CONFIG_FILE, a->image.config_text, a->image.config_len, 0644,
 			       FILE_SYNC);
-	return r < 0 ? error_set(err, r, "cannot write to the store") : 0;
+	return r < 0 ? error_set(err, r, "cannot write to the store")
+		     : keep_origin(a, reference, err);
 }
 
 static int fetch(struct adopting *a, const char *reference, const struct images_progress *progress,
 		 struct error *err)
 {
-	int r = store_stage(a->adoption.im->store, &a->adoption.staged, err);
+	int r = may_be_unsigned(a->net, reference, err);
 
+	if (r == 0)
+		r = store_stage(a->adoption.im->store, &a->adoption.staged, err);
 	if (r == 0)
 		r = oci_obtain(a->net, reference, &a->adoption.staged, &a->image, progress, err);
 	if (r == 0)
-		r = keep_documents(a, err);
+		r = keep_documents(a, reference, err);
 	if (r < 0)
 		return r;
 	a->info.source = a->image.source;
 	for (size_t i = 0; i < a->image.manifest.n_layers; i++)
 		a->info.archive_size += a->image.manifest.layers[i].size;
-	if (is_there(a, a->info.id))
+	if (!(a->net->policy && a->net->policy->check_layers) && is_there(a, a->info.id))
 		return renew(a, err);
 	r = lay(a, progress, err);
 	return r < 0 ? r
@@ -200,6 +280,7 @@ int oci_fetch(const struct net *n, const char *reference, char ret_id[STORE_ID_T
 	r = fetch(&a, reference, progress, err);
 	if (r < 0)
 		return error_context(err, r, "fetch", reference);
+	oci_obtained(n, &a.image);
 	memcpy(ret_id, a.info.id, STORE_ID_TEXT);
 	return r;
 }

@@ -214,6 +214,23 @@ static bool is_listed(const struct bringing *b, const char *digest)
 	return false;
 }
 
+/* Takes the layer from an image of the store. STORE_MISSING when none has it whole. */
+static int take_stored(const struct oci_source *s, const struct oci_descriptor *d, const char *name,
+		       struct error *err)
+{
+	_close_ int fd = -1;
+	int r = store_link_blob(s->net->im->store, name, s->staged, err);
+
+	if (r != 0 || !s->net->policy || !s->net->policy->check_layers)
+		return r;
+	fd = openat(s->staged->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0 && oci_check_blob(fd, d, NULL) == 0)
+		return 0;
+	return unlinkat(s->staged->fd, name, 0) < 0
+		       ? error_set(err, -errno, "cannot write to the store")
+		       : STORE_MISSING;
+}
+
 static int list_layers(struct bringing *b, struct error *err)
 {
 	const struct oci_manifest *m = &b->source->image->manifest;
@@ -227,7 +244,7 @@ static int list_layers(struct bringing *b, struct error *err)
 		if (is_listed(b, m->layers[i].digest) ||
 		    faccessat(s->staged->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			continue;
-		r = store_link_blob(s->net->im->store, name, s->staged, err);
+		r = take_stored(s, &m->layers[i], name, err);
 		if (r < 0)
 			return r;
 		if (r == STORE_MISSING) {

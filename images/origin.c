@@ -5,7 +5,7 @@
 enum { ORIGIN_VERSION = 1, ORIGIN_BYTES = 64 << 10 };
 
 const char *const origin_transports[] = {
-	"https", "http", "file", "docker", "oci", "docker-archive", NULL,
+	"https", "http", "file", "docker", "oci", "oci-archive", "docker-archive", NULL,
 };
 
 void origin_deinit(struct origin *o)
@@ -108,7 +108,7 @@ static void read_transport(struct json_reader *r, struct json_t *value, void *me
 	if (is_transport(json_string_value(value)))
 		json_set_text(r, member, json_string_value(value));
 	else
-		json_fault(r, "expected https, http, file, docker, oci or docker-archive");
+		json_fault(r, "expected https, http, file, docker, oci, oci-archive or docker-archive");
 }
 
 static const struct json_field signature_fields[] = {

@@ -25,7 +25,7 @@ struct origin {
 void origin_deinit(struct origin *o);
 #define _origin_ _cleanup_(origin_deinit)
 
-/* "https", "http", "file", "docker", "oci", "docker-archive"; NULL behind the last. */
+/* "https", "http", "file", "docker", "oci", "oci-archive", "docker-archive"; NULL behind the last. */
 extern const char *const origin_transports[];
 
 /* The file "origin" in a staging directory, synced. Strings that are NULL count as "". */

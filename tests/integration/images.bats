@@ -186,7 +186,7 @@ dependent() {
 
 @test "an image that waits for another says which" {
 	dependent waits /x '"app":{"exec":["/x"],"user":"0","group":"0"},"dependencies":[{"imageName":"example.com/nowhere"}]'
-	run -125 carob run --rm example.com/waits
+	run -125 carob run --pull never --rm example.com/waits
 	[[ $output == *"example.com/waits needs example.com/nowhere"* ]]
 }
 

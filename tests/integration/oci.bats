@@ -289,3 +289,61 @@ refused() {
 	run -0 carob run "$before" -- /bin/sh -c 'echo $COLOR'
 	[ "$output" = green ]
 }
+
+@test "an image of a registry has no signature: somebody has to say that it needs none" {
+	local reference=docker://127.0.0.1:$PORT/team/box:1 config=$BATS_TEST_TMPDIR/carob.yaml id
+	CAROB_ROOT=$BATS_TEST_TMPDIR/root
+	run -1 carob fetch --insecure http "$reference"
+	[[ $output == *"--insecure signature"*"127.0.0.1:$PORT/team/box"*"unsignedSources"* ]]
+	run -125 carob run "$reference"
+	[[ $output == *"--insecure signature"* ]]
+	[ -z "$(carob image list -q)" ]
+	printf 'unsignedSources: ["127.0.0.1:%s/other"]\n' "$PORT" >"$config"
+	run -1 carob --config "$config" fetch --insecure http "$reference"
+	[[ $output == *"unsignedSources of $config"* ]]
+	printf 'unsignedSources: ["127.0.0.1:%s/team"]\n' "$PORT" >"$config"
+	id=$(carob --config "$config" fetch --insecure http "$reference")
+	as_umoci "$id" "$LAYOUT:box"
+}
+
+@test "what is written down of where it came from" {
+	local reference=docker://127.0.0.1:$PORT/team/box:1 id origin
+	id=$(fetch "$reference")
+	origin=$CAROB_ROOT/store/images/$id/origin
+	altered=$LAYOUT
+	[ "$(jq -r '.transport, .reference, (.insecure | join(" "))' "$origin")" = $'docker\n'"$reference"$'\nhttp signature' ]
+	[ "$(jq -r .url "$origin")" = "http://127.0.0.1:$PORT/v2/team/box/manifests/$(jq -r .manifestDigest "$origin")" ]
+	[ "sha256:$(sha256sum <"$CAROB_ROOT/store/images/$id/oci-manifest" | cut -d ' ' -f 1)" = "$(jq -r .manifestDigest "$origin")" ]
+	[ -z "$(find "$CAROB_ROOT/store/partial" -type f -size +0 2>/dev/null)" ]
+	id=$(fetch "oci:$LAYOUT:box")
+	[ "$(jq -c '[.transport, .url, .insecure]' "$CAROB_ROOT/store/images/$id/origin")" = '["oci","",[]]' ]
+}
+
+@test "check compares the tree with the layers, and fetches damaged layers again" {
+	local id other file inode
+	CAROB_ROOT=$BATS_TEST_TMPDIR/root
+	id=$(fetch "oci:$LAYOUT:box")
+	umoci config --image "$LAYOUT:box" --tag twin --config.env COLOR=grey
+	other=$(fetch "oci:$LAYOUT:twin")
+	run -0 carob image check
+	[ -z "$output" ]
+	echo changed >"$(volume_of "$id")/data/file"
+	run -1 carob image check "$id"
+	[[ $output == *"volume image.$id"*"data/file"* ]]
+	run -0 carob image check --repair "$id"
+	[[ $output == *"made anew"* ]]
+	[ "$(cat "$(volume_of "$id")/data/file")" = second ]
+	# both have the layer as one file
+	file=$(find "$CAROB_ROOT/store/images/$id" -name 'blob.*' -size +1 | head -n 1)
+	inode=$(stat -c %i "$file")
+	printf x | dd of="$file" bs=1 seek=40 conv=notrunc status=none
+	run -1 carob image check "$id"
+	[[ $output == *"${file##*/}"*"another digest"* ]]
+	run -0 carob image check --repair
+	[ "$(grep -c "fetched again" <<<"$output")" = 2 ]
+	[ "$(stat -c %i "$file")" != "$inode" ]
+	run -0 carob image check
+	[ -z "$output" ]
+	run -0 carob run "$other"
+	[ "$output" = second ]
+}
