@@ -36,6 +36,21 @@ static bool is_compressed(int archive)
 	return false;
 }
 
+/* OpenPGP with a pass phrase, as the specification allows for image archives: a packet with the key
+ * of the session (RFC 4880, 5.3; tag 3, old or new format), or the same armoured. */
+static bool is_encrypted(int archive)
+{
+	static const char armour[] = "-----BEGIN PGP MESSAGE-----";
+	unsigned char head[sizeof(armour)] = { 0 };
+	ssize_t n = pread(archive, head, sizeof(head), 0);
+	bool packet = (head[0] & 0xfc) == 0x8c || head[0] == 0xc3;
+
+	if (n >= (ssize_t)sizeof(armour) - 1 && memcmp(head, armour, sizeof(armour) - 1) == 0)
+		return true;
+	/* behind the length: the version of the packet, which is 4 */
+	return packet && n >= 3 && head[2] == 4;
+}
+
 int images_unpack(const struct images *im, int archive, int tree, struct unpacked *ret,
 		  const struct images_progress *progress, struct error *err)
 {
@@ -44,6 +59,11 @@ int images_unpack(const struct images *im, int archive, int tree, struct unpacke
 	struct passage p;
 	int r;
 
+	if (is_encrypted(archive)) {
+		r = appc_fault(ret->faults, "",
+			       "it is encrypted (OpenPGP); decrypt it first: gpg --decrypt");
+		return r < 0 ? r : images_faults_error(ret->faults, "the archive", err);
+	}
 	passage_init(&p, im, &unpacked, &nettle_sha512, err);
 	p.stream.progress = progress;
 	r = passage_begin(&p, archive, is_compressed(archive));

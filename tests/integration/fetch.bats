@@ -19,6 +19,9 @@ setup_file() {
 	make_keys
 	write_config
 	make_images
+	# every directory of the store is there
+	carob fetch -q example.com/tools >/dev/null
+	carob image rm example.com/tools
 }
 
 teardown_file() {
@@ -349,6 +352,36 @@ refused() {
 	publish example.com/wrong 1 example '"dependencies":[{"imageName":"example.com/bulk","imageID":"'"$id"'"}]' nothing
 	run -1 carob fetch -q example.com/wrong
 	[[ "$output" == *"$id"* ]]
+}
+
+@test "an encrypted image is refused, with the remedy" {
+	publish example.com/bad latest example '' nothing
+	file=$web/site/cdn.example.net/example.com/bad-latest-linux-amd64.aci
+	for armor in --armor --no-armor; do
+		gpg --batch --yes --quiet --pinentry-mode loopback --passphrase word "$armor" --symmetric --cipher-algo AES256 --output "$file.gpg" "$file"
+		cp "$file.gpg" "$file.enc.aci"
+		sign example "$file.enc.aci"
+		reference=https://cdn.example.net/example.com/bad-latest-linux-amd64.aci.enc.aci
+		refused "encrypted" "gpg --decrypt"
+	done
+}
+
+@test "keys that the owner of a name offers are shown, and trusted when asked to" {
+	mkdir "$BATS_TEST_TMPDIR/trust"
+	chmod 700 "$BATS_TEST_TMPDIR/trust"
+	export CAROB_TRUST=$BATS_TEST_TMPDIR/trust
+	run ! carob fetch -q example.com/tools
+	# nobody there to be asked
+	run ! carob trust add --prefix example.com/tools </dev/null
+	[[ "$output" == *--yes* ]]
+	run -0 carob trust add --yes --prefix example.com/tools
+	key=$(gpg --with-colons --fingerprint example@example.com | awk -F: '/^fpr/ { print $10; exit }')
+	[[ "$output" == *"$key"*example@example.com* ]]
+	run -0 carob trust list --json
+	jq -e --arg key "$key" 'length == 1 and .[0].prefix == "example.com/tools"' <<<"$output"
+	run -0 carob fetch -q example.com/tools
+	run -1 carob fetch -q example.com/bulk
+	[[ "$output" == *"no key is trusted for example.com/bulk"* ]]
 }
 
 # ---- death on the way -------------------------------------------------------------------------------
