@@ -7,21 +7,26 @@ struct network_options {
 	struct cli_list insecure;
 };
 
-/* Rows for a table whose struct has a struct network_options at offset base. */
-#define NETWORK_OPTIONS(base)                                                                             \
-	{ "pull",                                                                                         \
-	  0,                                                                                              \
-	  "missing|always|never",                                                                         \
-	  "fetch images that the store does not have (default), all, or none",                            \
-	  CLI_CHOICE,                                                                                     \
-	  (base) + offsetof(struct network_options, pull) },                                              \
-	{                                                                                                 \
-		"insecure", 0, "signature|http[:HOST[:PORT]]",                                            \
-			"take images without a good signature, or over http from their own host or HOST", \
-			CLI_LIST, (base) + offsetof(struct network_options, insecure)                     \
+#define PULL_HELP "fetch images that the store does not have (default), all, or none"
+#define INSECURE_HELP \
+	"take images without a good signature, or over http from their own host or HOST"
+
+#define PULL_OPTION(at)                                                        \
+	{                                                                      \
+		"pull", 0, "missing|always|never", PULL_HELP, CLI_CHOICE, (at) \
+	}
+#define INSECURE_OPTION(at)                                                                  \
+	{                                                                                    \
+		"insecure", 0, "signature|http[:HOST[:PORT]]", INSECURE_HELP, CLI_LIST, (at) \
 	}
 
-/* The options as a policy, whose list of hosts goes with network_policy_deinit(). 0 or CLI_USAGE. */
+/* Rows for a table whose struct has a struct network_options at offset base. */
+#define NETWORK_OPTIONS(base)                                         \
+	PULL_OPTION((base) + offsetof(struct network_options, pull)), \
+		INSECURE_OPTION((base) + offsetof(struct network_options, insecure))
+
+/* The options as a policy, whose list of hosts goes with network_policy_deinit(). 0, an error, or
+ * CLI_USAGE. */
 int network_policy(const struct cli *cli, const struct network_options *o,
 		   struct images_policy *ret, struct error *err) _must_check_;
 void network_policy_deinit(struct images_policy *p);

@@ -1,7 +1,7 @@
 /*
  * One image from the network. What comes is a stranger's until its signature is found good by a key
- * that may speak for the image's name; only then is a byte of it decompressed, and only when its own
- * manifest says that it is what was asked for does the store take it.
+ * that may speak for the image's name; only then is a byte of it decompressed, and only when its
+ * own manifest says that it is what was asked for does the store take it.
  */
 #include "images/fetch_image.h"
 

@@ -14,8 +14,8 @@ struct want {
 };
 void want_deinit(struct want *w);
 
-/* From a reference, or from a dependency (os and arch: those of the image, for labels that it leaves
- * open). */
+/* From a reference, or from a dependency (os and arch: those of the image, for labels that it
+ * leaves open). */
 int want_parse(struct want *ret, const char *text, struct error *err) _must_check_;
 int want_from_dependency(struct want *ret, const struct chain_missing *missing, struct error *err)
 	_must_check_;

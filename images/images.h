@@ -58,8 +58,8 @@ struct images_progress {
  *	PATH				contains "/" and exists, or starts with "." or "/", or ends in
  *					.aci: imported
  *	ID				an image ID or 12 digits and more of its beginning
- *	NAME[:VERSION][,LABEL=VALUE]...	in the store, or discovered; os and arch are the host's where
- *					nothing else is said
+ *	NAME[:VERSION][,LABEL=VALUE]...	in the store, or discovered; os and arch are the host's
+ *					where nothing else is said
  *	https://..., http://...		an archive
  *	docker://HOST[:PORT]/REPO[:TAG|@DIGEST], oci:DIR[:TAG], docker-archive:FILE[:TAG]
  *

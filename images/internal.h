@@ -283,7 +283,8 @@ struct images_arrival {
 	struct store_staged *staged;
 	const char *source; /* for store_info */
 	/* Is it what was asked for? Called once the manifest has been read, before anybody sees the
-	 * image; what it writes into the staging directory dir stays with it. NULL: anything will do. */
+	 * image; what it writes into the staging directory dir stays with it. NULL: anything will
+	 * do. */
 	int (*check)(const struct appc_image *image, const char *id, int dir, void *arg,
 		     struct error *err);
 	void *arg;

@@ -104,8 +104,8 @@ int trust_covers(const char *dir, const char *name, struct trust_verdict *verdic
 int trust_sign(const char *archive, const char *out, const char *key, bool overwrite,
 	       struct error *err) _must_check_;
 
-/* trust_discover.c. Files of keys that the owner of a name offers (ac-discovery-pubkeys): nothing of
- * them was looked at yet. -ENOENT, with every URL that was tried, when there is none. */
+/* trust_discover.c. Files of keys that the owner of a name offers (ac-discovery-pubkeys): nothing
+ * of them was looked at yet. -ENOENT, with every URL that was tried, when there is none. */
 struct trust_offer {
 	char *url; /* behind all redirects */
 	char *data;

@@ -9,6 +9,8 @@
  * The user stays as it was written and is looked up at the start like any other of appc. What
  * passwd gives it, appc has no word for, so those numbers are written out.
  */
+#include <assert.h>
+
 #include "oci/document.h"
 
 enum { FIELDS = 4 }; /* of a line, that matter: name, password, number, group or members */
@@ -178,6 +180,7 @@ static int complete(struct oci_user *u, const struct oci_accounts *accounts, str
 	struct account account = { .gid = 0 };
 	int r = 0;
 
+	assert(u->user); /* split() made it */
 	if (u->group)
 		return 0;
 	if (find_account(accounts, u->user, &account))

@@ -89,6 +89,7 @@ static void test_directory_is_archive(void **state)
 	_free_ char *path = image_directory(b, "app", "");
 	_close_ int root = -1;
 	char volume[MOSAIC_NAME_MAX + 1];
+	int r;
 
 	put(b->dirfd, "app/rootfs/bin/app", "#!/bin/sh");
 	put(b->dirfd, "app/rootfs/etc/motd", "hello");
@@ -100,8 +101,9 @@ static void test_directory_is_archive(void **state)
 
 		build(b, "app", out, compressions[i], built);
 		assert_string_equal(built, id);
-		assert_int_equal(images_import(&b->im, archive, again, NULL, NULL, &b->err),
-				 STORE_EXISTS);
+		r = images_import(&b->im, archive, again, NULL, NULL, &b->err);
+		assert_ok(b, r);
+		assert_int_equal(r, STORE_EXISTS);
 		assert_string_equal(again, id);
 	}
 	root = render(b, id, volume);
