@@ -42,7 +42,7 @@ bool oci_is_reference(const char *reference);
 int oci_store_name(const char *reference, char ret_name[LIMIT_NAME_BYTES + 1],
 		   char ret_version[129], struct error *err) _must_check_;
 
-/* Finds manifest and configuration (tag -> digest once, all else by digest), then brings every layer
+/* Finds manifest and configuration (tag -> digest once, all else by digest), then brings each layer
  * into the staging directory as "blob.ALG-HEX": from an image that has it, or from the source,
  * several at once, resumed, checked against digest and size while it comes. n may have policy NULL
  * for what is not on the network. */
