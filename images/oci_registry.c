@@ -137,6 +137,7 @@ static void take_document(struct oci_document *doc, struct transfer_result *got)
 static int open_registry(struct oci_source *s, const char *text, struct error *err)
 {
 	struct registry *g = calloc(1, sizeof(*g));
+	bool by_digest;
 	int r;
 
 	if (!g)
@@ -147,10 +148,12 @@ static int open_registry(struct oci_source *s, const char *text, struct error *e
 	r = oci_reference_parse(&g->reference, text, err);
 	if (r < 0)
 		return r;
-	if (snprintf(s->image->source, sizeof(s->image->source), "docker://%s/%s%s%s%s%s",
-		     g->reference.domain, g->reference.repository, *g->reference.tag ? ":" : "",
-		     g->reference.tag, *g->reference.digest ? "@" : "",
-		     g->reference.digest) >= (int)sizeof(s->image->source))
+	/* beside a digest a tag says nothing; want.c looks for it so */
+	by_digest = *g->reference.digest;
+	if (snprintf(s->image->source, sizeof(s->image->source), "docker://%s/%s%s%s",
+		     g->reference.domain, g->reference.repository, by_digest ? "@" : ":",
+		     by_digest ? g->reference.digest : g->reference.tag) >=
+	    (int)sizeof(s->image->source))
 		return error_set(err, -ENAMETOOLONG, "the reference is too long");
 	g->base = str_printf("https://%s", g->reference.host);
 	return g->base ? 0 : error_set(err, -ENOMEM, "out of memory");

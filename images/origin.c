@@ -108,7 +108,8 @@ static void read_transport(struct json_reader *r, struct json_t *value, void *me
 	if (is_transport(json_string_value(value)))
 		json_set_text(r, member, json_string_value(value));
 	else
-		json_fault(r, "expected https, http, file, docker, oci, oci-archive or docker-archive");
+		json_fault(r,
+			   "expected https, http, file, docker, oci, oci-archive or docker-archive");
 }
 
 static const struct json_field signature_fields[] = {

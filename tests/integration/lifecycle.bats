@@ -45,7 +45,7 @@ teardown() { end_all; }
 	run -126 carob run --detach $box /etc/passwd 3>&-
 	run -125 --separate-stderr carob run --detach --user nobody2 $box /bin/true 3>&-
 	says user nobody2
-	run -125 carob run --detach example.com/absent 3>&-
+	run -125 carob run --pull never --detach example.com/absent 3>&-
 	none_of_mine
 }
 
@@ -448,7 +448,7 @@ teardown() { end_all; }
 	run -3 carob image show example.com/going
 	run -3 carob image rm example.com/going
 	run -0 carob image rm -f example.com/going
-	run -125 carob run --rm example.com/going
+	run -125 carob run --pull never --rm example.com/going
 	# the other is as it was
 	run -0 carob run --rm $box /bin/true
 }

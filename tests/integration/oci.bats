@@ -188,6 +188,19 @@ refused() {
 	[ "$(fetch --pull never "$reference")" = "$id" ]
 }
 
+@test "by digest the same image is fetched, and found again" {
+	local id digest reference
+	id=$(fetch "docker://127.0.0.1:$PORT/team/box:1")
+	digest=$(jq -r .manifestDigest "$CAROB_ROOT/store/images/$id/origin")
+	for reference in "docker://127.0.0.1:$PORT/team/box@$digest" "docker://127.0.0.1:$PORT/team/box:1@$digest"; do
+		id=$(fetch "$reference")
+		as_umoci "$id" "$LAYOUT:box"
+		[ "$(fetch --pull never "$reference")" = "$id" ]
+		run -0 carob run --pull never "$reference"
+		[ "$output" = second ]
+	done
+}
+
 @test "a layer that two images share is stored once" {
 	local digest file
 	fetch "oci:$LAYOUT:box" >/dev/null
@@ -339,11 +352,14 @@ refused() {
 	printf x | dd of="$file" bs=1 seek=40 conv=notrunc status=none
 	run -1 carob image check "$id"
 	[[ $output == *"${file##*/}"*"another digest"* ]]
+	run -1 carob image verify "$id"
+	[[ $output == *"${file##*/}"*"another digest"* ]]
 	run -0 carob image check --repair
 	[ "$(grep -c "fetched again" <<<"$output")" = 2 ]
 	[ "$(stat -c %i "$file")" != "$inode" ]
 	run -0 carob image check
 	[ -z "$output" ]
+	run -0 carob image verify "$id" "$other"
 	run -0 carob run "$other"
 	[ "$output" = second ]
 }

@@ -48,7 +48,7 @@ teardown_file() { teardown_state; }
 }
 
 @test "an image that is not there: 125 and its name" {
-	run -125 --separate-stderr carob run --rm example.com/absent
+	run -125 --separate-stderr carob run --pull never --rm example.com/absent
 	[[ "$stderr" == *example.com/absent* ]]
 }
 
