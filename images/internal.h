@@ -34,11 +34,8 @@ struct nettle_hash; /* <nettle/nettle-meta.h> */
 
 struct stream {
 	int in, out;                    /* out -1: nowhere */
-	const struct nettle_hash *hash; /* nettle_sha512, nettle_sha256: of all that came */
-	union {
-		struct sha512_ctx sha512;
-		struct sha256_ctx sha256;
-	} digest;
+	const struct nettle_hash *hash; /* digest_sha512, nettle_sha256: of all that came */
+	uint64_t digest[32];            /* its context */
 	uint64_t bytes;
 	bool cut; /* whoever reads out has gone before the end */
 
@@ -55,7 +52,7 @@ struct stream {
 /* To the end of in, or until out has no reader (cut). */
 int stream_run(struct stream *s, struct error *err) _must_check_;
 void stream_digest(struct stream *s, unsigned char *ret);  /* hash->digest_size bytes; once */
-void stream_id(struct stream *s, char ret[STORE_ID_TEXT]); /* of nettle_sha512; once */
+void stream_id(struct stream *s, char ret[STORE_ID_TEXT]); /* of digest_sha512; once */
 
 /* ---- unpack.c: an archive through carob-unpack ----------------------------------------------- */
 

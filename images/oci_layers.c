@@ -8,6 +8,7 @@
 #include <nettle/nettle-meta.h>
 #include <sys/stat.h>
 
+#include "images/digest.h"
 #include "images/oci.h"
 #include "images/passage.h"
 
@@ -72,7 +73,7 @@ static int open_blob(const struct laying *l, size_t number)
 
 static const struct nettle_hash *hash_of(const char *digest)
 {
-	return str_starts(digest, "sha512:") ? &nettle_sha512 : &nettle_sha256;
+	return str_starts(digest, "sha512:") ? &digest_sha512 : &nettle_sha256;
 }
 
 /* Starts to decompress the next layer. */

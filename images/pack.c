@@ -1,8 +1,8 @@
 /* A directory through carob-pack (images/pack/pack.h), and archives made for people. */
 #include <fcntl.h>
-#include <nettle/nettle-meta.h>
 #include <sys/stat.h>
 
+#include "images/digest.h"
 #include "images/internal.h"
 #include "images/pack/pack.h"
 
@@ -263,7 +263,7 @@ int images_build(const struct images *im, const struct images_recipe *recipe,
 		.compressor = PACKER_INIT,
 		.stream = { .in = -1,
 			    .out = -1,
-			    .hash = &nettle_sha512,
+			    .hash = &digest_sha512,
 			    .archive = -1,
 			    .progress = progress,
 			    .what = "the archive" },

@@ -88,7 +88,7 @@ static int take(struct stream *s, char *block, size_t want, size_t *ret, struct 
 	if (n < 0)
 		return error_set(err, -errno, "cannot read %s", s->what);
 	*ret = (size_t)n;
-	s->hash->update(&s->digest, (size_t)n, (const uint8_t *)block);
+	s->hash->update(s->digest, (size_t)n, (const uint8_t *)block);
 	s->bytes += (uint64_t)n;
 	return 0;
 }
@@ -161,7 +161,7 @@ int stream_run(struct stream *s, struct error *err)
 	if (!block)
 		return error_set(err, -ENOMEM, "out of memory");
 	assert(s->hash->context_size <= sizeof(s->digest));
-	s->hash->init(&s->digest);
+	s->hash->init(s->digest);
 	guard_begin(&guard);
 	r = run(s, block, err);
 	guard_end(&guard);
@@ -170,7 +170,7 @@ int stream_run(struct stream *s, struct error *err)
 
 void stream_digest(struct stream *s, unsigned char *ret)
 {
-	s->hash->digest(&s->digest, s->hash->digest_size, ret);
+	s->hash->digest(s->digest, s->hash->digest_size, ret);
 }
 
 void stream_id(struct stream *s, char ret[STORE_ID_TEXT])

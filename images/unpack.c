@@ -1,7 +1,7 @@
 /* An archive of appc through carob-unpack: see passage.h. */
-#include <nettle/nettle-meta.h>
 #include <unistd.h>
 
+#include "images/digest.h"
 #include "images/passage.h"
 
 void unpacked_deinit(struct unpacked *u)
@@ -43,7 +43,7 @@ int images_unpack(const struct images *im, int archive, int tree, struct unpacke
 	struct passage p;
 	int r;
 
-	passage_init(&p, im, &unpacked, &nettle_sha512, err);
+	passage_init(&p, im, &unpacked, &digest_sha512, err);
 	p.stream.progress = progress;
 	r = passage_begin(&p, archive, is_compressed(archive));
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "images/digest.h"
 
 enum { BLOCK = 512 << 10 };
 
@@ -15,15 +16,15 @@ int main(void)
 	_free_ char *block = malloc(BLOCK);
 	unsigned char digest[SHA512_DIGEST_SIZE];
 	char text[2 * SHA512_DIGEST_SIZE + 1];
-	struct sha512_ctx ctx;
+	uint64_t ctx[32];
 	ssize_t n;
 
 	if (!block)
 		return EXIT_FAILURE;
-	sha512_init(&ctx);
+	digest_sha512.init(ctx);
 	while ((n = read_all(STDIN_FILENO, block, BLOCK)) > 0)
-		sha512_update(&ctx, (size_t)n, (const uint8_t *)block);
-	sha512_digest(&ctx, sizeof(digest), digest);
+		digest_sha512.update(ctx, (size_t)n, (const uint8_t *)block);
+	digest_sha512.digest(ctx, sizeof(digest), digest);
 	hex_encode(text, digest, sizeof(digest));
 	printf("sha512-%s\n", text);
 	return n < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
