@@ -359,7 +359,7 @@ int images_export(const struct images *im, const char *id, int out, const char *
 		.compressor = PACKER_INIT,
 		.stream = { .in = -1,
 			    .out = -1,
-			    .hash = &nettle_sha512,
+			    .hash = &digest_sha512,
 			    .archive = -1,
 			    .progress = progress,
 			    .what = "the archive" },

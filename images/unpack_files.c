@@ -1,4 +1,5 @@
 /* An archive of plain files, such as `docker save` writes, through carob-unpack --files. */
+#include "images/digest.h"
 #include "images/passage.h"
 #include "images/unpack/unpack.h"
 
@@ -32,7 +33,7 @@ int images_unpack_files(const struct images *im, int archive, int directory,
 	struct passage p;
 	int r;
 
-	passage_init(&p, im, &unpacked, &nettle_sha512, err);
+	passage_init(&p, im, &unpacked, &digest_sha512, err);
 	r = unpack(&p, archive, directory, progress);
 	passage_end(&p);
 	if (r == 0 && faults.n_errors)

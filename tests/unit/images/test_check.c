@@ -1,5 +1,5 @@
 /* images_check() with doubles for what fetches and what unpacks layers. Runs as root. */
-#include <nettle/nettle-meta.h>
+#include "images/digest.h"
 
 #include "bench.h"
 
@@ -172,7 +172,7 @@ static int make_oci(struct bench *b, char id[STORE_ID_TEXT], char blob[80])
 	struct store_info info = {
 		.name = (char *)"oci", .labels = (char *)"", .imported_ns = 5, .source = (char *)""
 	};
-	struct stream hash = { .hash = &nettle_sha512 };
+	struct stream hash = { .hash = &digest_sha512 };
 	struct watch w = { .layer = "layer" };
 	_close_ int tree = -1;
 
