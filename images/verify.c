@@ -30,7 +30,7 @@ static int check_archive(const struct images *im, int archive, const char *id,
 				   unpacked.id);
 }
 
-/* An image of OCI has no archive: its documents and layers are held against each other and the ID. */
+/* An image of OCI has no archive: documents and layers are held against each other and the ID. */
 static int check_layers(const struct images *im, const char *id, struct error *err)
 {
 	_cleanup_(oci_fault_deinit) struct oci_fault fault = { 0 };
