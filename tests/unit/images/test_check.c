@@ -182,8 +182,8 @@ static int make_oci(struct bench *b, char id[STORE_ID_TEXT], char blob[80])
 			      "\"sha256:%s\"}]}",
 			      config_digest, layer);
 	text = str_printf("carob oci 1\n%s\nsha256:1\nsha256:2\n", manifest);
-	sha512_init(&hash.digest.sha512);
-	sha512_update(&hash.digest.sha512, strlen(text), (const unsigned char *)text);
+	hash.hash->init(&hash.digest);
+	hash.hash->update(&hash.digest, strlen(text), (const unsigned char *)text);
 	stream_id(&hash, info.id);
 	memcpy(id, info.id, STORE_ID_TEXT);
 	snprintf(blob, 80, "blob.sha256-%s", layer);
