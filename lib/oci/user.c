@@ -178,7 +178,7 @@ static int complete(struct oci_user *u, const struct oci_accounts *accounts, str
 	struct account account = { .gid = 0 };
 	int r = 0;
 
-	if (u->group)
+	if (u->group || !u->user)
 		return 0;
 	if (find_account(accounts, u->user, &account))
 		r = add_groups(u, accounts, &account, err);
