@@ -50,7 +50,7 @@ void registry_blob(struct oci_descriptor *ret, const void *data, size_t len)
 
 /* ---- the double ------------------------------------------------------------------------------ */
 
-void transfer_result_deinit(struct transfer_result *r)
+void __wrap_transfer_result_deinit(struct transfer_result *r)
 {
 	free(r->url);
 	free(r->content_type);
@@ -132,8 +132,8 @@ static int serve(const struct transfer *t, struct transfer_result *ret, struct e
 				   : (ret->status = 404, 0);
 }
 
-int transfer_get(const struct net *n _unused_, const struct transfer *t,
-		 struct transfer_result *ret, struct error *err)
+int __wrap_transfer_get(const struct net *n _unused_, const struct transfer *t,
+			struct transfer_result *ret, struct error *err)
 {
 	int r;
 
@@ -143,9 +143,9 @@ int transfer_get(const struct net *n _unused_, const struct transfer *t,
 	return r;
 }
 
-int transfer_file(const struct net *n _unused_, const struct transfer *t,
-		  struct store_partial *partial, struct transfer_result *ret,
-		  const struct images_progress *progress, struct error *err)
+int __wrap_transfer_file(const struct net *n _unused_, const struct transfer *t,
+			 struct store_partial *partial, struct transfer_result *ret,
+			 const struct images_progress *progress, struct error *err)
 {
 	off_t at = lseek(partial->data, 0, SEEK_END);
 	int r;

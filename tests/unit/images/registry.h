@@ -27,6 +27,14 @@ struct registry_double {
 /* Shared by all processes of the test. */
 extern struct registry_double *registry_double;
 
+/* Linked with --wrap for each of these. */
+int __wrap_transfer_get(const struct net *n, const struct transfer *t, struct transfer_result *ret,
+			struct error *err);
+int __wrap_transfer_file(const struct net *n, const struct transfer *t,
+			 struct store_partial *partial, struct transfer_result *ret,
+			 const struct images_progress *progress, struct error *err);
+void __wrap_transfer_result_deinit(struct transfer_result *r);
+
 int registry_setup(void **state); /* a bench and an empty layout */
 int registry_teardown(void **state);
 

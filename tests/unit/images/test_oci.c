@@ -307,6 +307,7 @@ static void test_wrong_beginning(void **state)
 
 static void test_http(void **state)
 {
+	static const char *const hosts[] = { REGISTRY };
 	struct oci_descriptor manifest;
 	_session_ struct session s;
 
@@ -314,7 +315,8 @@ static void test_http(void **state)
 	serve_manifest(&manifest);
 	registry_double->only_http = true;
 	refused(&s, TAGGED, -ECONNREFUSED, "nobody there");
-	s.policy.insecure_http = true;
+	s.policy.insecure_hosts = hosts;
+	s.policy.n_insecure_hosts = ARRAY_SIZE(hosts);
 	assert_ok(s.b, obtain(&s, TAGGED));
 	assert_true(s.image.over_http);
 }
