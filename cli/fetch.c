@@ -57,8 +57,8 @@ static int ended(const struct images_fetched *image, const struct error *failure
 	if (f->options->json)
 		r = add_object(f, image, failure);
 	if (failure)
-		f->result = cli_next_failure(
-			f->result, copy.code == -ENOENT ? CLI_MISSING : copy.code, &copy);
+		f->result = cli_next_failure(f->result,
+					     copy.code == -ENOENT ? CLI_MISSING : copy.code, &copy);
 	else if (!f->options->json)
 		r = cli_print(NULL, "%s\n", image->id);
 	return r;

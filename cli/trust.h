@@ -5,8 +5,8 @@
 
 extern const struct cli_verb verb_trust_add, verb_trust_list, verb_trust_rm;
 
-/* Where the trusted keys are: the option --trust-dir (NULL: not given), CAROB_TRUST, what carob.yaml
- * says, or /etc/carob/trust.d. */
+/* Where the trusted keys are: the option --trust-dir (NULL: not given), CAROB_TRUST, what
+ * carob.yaml says, or /etc/carob/trust.d. */
 int cli_trust_dir(const struct cli *cli, const char *option, char ret[LIMIT_PATH_BYTES],
 		  struct error *err) _must_check_;
 

@@ -38,8 +38,9 @@ struct images_policy {
 	bool insecure_http;                /* for the host of the reference itself */
 	const char *const *insecure_hosts; /* "HOST[:PORT]" for which http is allowed */
 	size_t n_insecure_hosts;
-	bool check_layers; /* what the store has of an OCI image may be damaged: a layer is taken from
-			    * there only when it has its digest, and laid again */
+	/* what the store has of an OCI image may be damaged: a layer is taken from there only when
+	 * it has its digest, and laid again */
+	bool check_layers;
 };
 
 /* Where the trusted keys are, by the policy or its configuration. */

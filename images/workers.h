@@ -5,8 +5,8 @@
  * of a processor; a job sees the caller's memory as it was, and changes nothing of it but files.
  *
  * A worker leads a process group, which its own helpers are in. It ends with all of that group when
- * it is no longer wanted, when it is sent SIGTERM, and when the caller dies, however that happens. A
- * SIGINT, SIGTERM or SIGHUP that the caller catches meanwhile ends them all: -EINTR.
+ * it is no longer wanted, when it is sent SIGTERM, and when the caller dies, however that happens.
+ * A SIGINT, SIGTERM or SIGHUP that the caller catches meanwhile ends them all: -EINTR.
  */
 #include "images/images.h"
 

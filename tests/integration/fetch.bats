@@ -286,7 +286,7 @@ refused() {
 	publish example.com/bad latest example '' with_bulk
 	file=$web/site/cdn.example.net/example.com/bad-latest-linux-amd64.aci
 	size=$(stat -c %s "$file")
-	printf "\\x$(printf %02x $(($(tail -c 1 "$file" | od -An -tu1) ^ 1)))" | dd of="$file" bs=1 seek=$((size - 1)) conv=notrunc status=none
+	printf %b "\\x$(printf %02x $(($(tail -c 1 "$file" | od -An -tu1) ^ 1)))" | dd of="$file" bs=1 seek=$((size - 1)) conv=notrunc status=none
 	[ "$(stat -c %s "$file")" = "$size" ]
 	refused "is bad"
 }
