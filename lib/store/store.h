@@ -19,8 +19,9 @@
  * ID is "sha512-" and 128 hexadecimal digits: the digest of the whole uncompressed archive. The
  * tree of an image is not here but a read-only volume of the mosaic, "image.ID"
  * (store_volume_name). Adopting an image is one rename of a complete, synced directory, followed
- * by one replaced name file; the volume was committed before. A crash in between leaves nothing
- * that a reader takes for an image.
+ * by one replaced name file; the volume was committed before. A crash before that rename
+ * leaves nothing that a reader takes for an image; one behind it leaves a whole image that has its
+ * ID and no name until it is imported again or the index is repaired.
  *
  * Locks, in this order: STORE/lock, then a staging directory (held by its maker while that lives),
  * then names/ (held for the replacement of one file). Readers take none. Who commits the volume of

@@ -263,6 +263,16 @@ static void test_imports_at_once(void **state)
 	assert_nothing_staged(b);
 }
 
+/* The name comes last: an image that has none yet is whole, and a repair names it. */
+static int name_again(struct bench *b, char ret_id[STORE_ID_TEXT])
+{
+	assert_ok(b, store_lock(b->im.store, STORE_LOCK_EXCLUSIVE, &b->err));
+	assert_ok(b, store_index_repair(b->im.store, &b->err));
+	store_unlock(b->im.store);
+	assert_int_equal(store_find_name(b->im.store, "app", "", ret_id, &b->err), 0);
+	return 0;
+}
+
 static void test_killed_imports(void **state)
 {
 	struct bench *b = *state;
@@ -285,6 +295,8 @@ static void test_killed_imports(void **state)
 		kill(child, SIGKILL);
 		assert_int_equal(waitpid(child, &status, 0), child);
 		r = store_find_name(b->im.store, "app", "", id, &b->err);
+		if (r == STORE_MISSING && count_entries(b->dirfd, "store/images") == 1)
+			r = name_again(b, id);
 		if (r == 0) { /* it was quick: then all of it is there */
 			_close_ int root = render(b, id, volume);
 
