@@ -489,11 +489,17 @@ int transfer_file(const struct net *n, const struct transfer *t, struct store_pa
 		  struct error *err)
 {
 	_cleanup_(run_deinit) struct run run = {
-		.n = n, .t = t, .partial = partial, .progress = progress, .file = partial->data
+		.n = n, .t = t, .partial = partial, .progress = progress
 	};
 	_transfer_result_ struct transfer_result result = { 0 };
-	int r = transfer_state_load(&run.state, t, partial, &run.have, err);
+	int r = 0;
 
+	/* what is an image by now is as old as the image */
+	if (!t->immutable && store_partial_is_taken(partial))
+		r = store_partial_fresh(partial, err);
+	run.file = partial->data;
+	if (r == 0)
+		r = transfer_state_load(&run.state, t, partial, &run.have, err);
 	if (r < 0)
 		return r;
 	run.furthest = run.have;

@@ -135,6 +135,30 @@ int store_partial_write(const struct store_partial *p, const char *state, size_t
 	return r < 0 ? error_set(err, r, "cannot keep the download %s", p->key) : 0;
 }
 
+bool store_partial_is_taken(const struct store_partial *p)
+{
+	struct stat st;
+
+	return fstat(p->data, &st) == 0 && st.st_nlink > 1;
+}
+
+int store_partial_fresh(struct store_partial *p, struct error *err)
+{
+	static const char *const names[] = { "state", "data" };
+	int data = -1, r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(names); i++)
+		if (unlinkat(p->dir, names[i], 0) < 0 && errno != ENOENT)
+			r = -errno;
+	if (r == 0)
+		r = open_data(p->dir, &data);
+	if (r < 0)
+		return error_set(err, r, "cannot begin the download %s anew", p->key);
+	cleanup_close(&p->data);
+	p->data = data;
+	return 0;
+}
+
 int store_partial_link(const struct store_partial *p, const struct store_staged *staged,
 		       const char *name, struct error *err)
 {

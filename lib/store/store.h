@@ -130,6 +130,11 @@ int store_partial_read(const struct store_partial *p, char **ret, size_t *ret_le
 		       struct error *err) _must_check_;
 int store_partial_write(const struct store_partial *p, const char *state, size_t len,
 			struct error *err) _must_check_;
+/* Begins anew with a file of its own: what data was may be an image's archive by now, which nobody
+ * may write to. */
+int store_partial_fresh(struct store_partial *p, struct error *err) _must_check_;
+/* Has an image taken data over, and whoever did that not come to removing the rest? */
+bool store_partial_is_taken(const struct store_partial *p);
 /* Gives data a name in the staging directory too (a hard link). */
 int store_partial_link(const struct store_partial *p, const struct store_staged *staged,
 		       const char *name, struct error *err) _must_check_;

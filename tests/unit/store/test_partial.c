@@ -111,6 +111,33 @@ static void test_link(void **state)
 	store_discard(f->store, &staged);
 }
 
+/* The image's archive is not touched, and the download begins anew. */
+static void test_fresh(void **state)
+{
+	struct fixture *f = *state;
+	struct store_partial p = STORE_PARTIAL_NONE;
+	struct store_staged staged = STORE_STAGED_NONE;
+	_free_ char *text = NULL, *kept = NULL;
+	size_t len;
+
+	begin(f, "x", &p);
+	assert_int_equal(write_all(p.data, "archive", 7), 0);
+	assert_int_equal(store_partial_write(&p, "{}", 2, &f->err), 0);
+	assert_false(store_partial_is_taken(&p));
+	assert_int_equal(store_stage(f->store, &staged, &f->err), 0);
+	assert_int_equal(store_partial_link(&p, &staged, "aci", &f->err), 0);
+	assert_true(store_partial_is_taken(&p));
+	assert_int_equal(store_partial_fresh(&p, &f->err), 0);
+	assert_false(store_partial_is_taken(&p));
+	assert_int_equal(write_all(p.data, "other", 5), 0);
+	assert_int_equal(store_partial_read(&p, &kept, &len, &f->err), 0);
+	assert_null(kept);
+	assert_int_equal(file_read(staged.fd, "aci", 100, &text, NULL), 0);
+	assert_string_equal(text, "archive");
+	store_partial_remove(f->store, &p);
+	store_discard(f->store, &staged);
+}
+
 /* Runs fn in a process of its own, which has no part in what is held here. */
 static pid_t spawn(struct fixture *f, struct store_partial *held, int (*fn)(struct fixture *f))
 {
@@ -362,6 +389,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(test_outlives),
 		test(test_link),
+		test(test_fresh),
 		test(test_waits),
 		test(test_removed_meanwhile),
 		test(test_helper_holds_data),
