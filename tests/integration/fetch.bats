@@ -137,8 +137,13 @@ tree() {
 	carob image list -q | sort
 }
 
+# logged N: so many requests for archives were answered to their end. The server writes a request down
+# when it has sent everything, which may be after its client has gone on.
+logged() {
+	until_true 5 eval '[ "$(web_log site "select(.path | endswith(\".aci\")) | .status" | wc -l)" -ge '"$1"' ]'
+}
+
 app=example.com/app
-archive=/example.com/bulk-1-linux-amd64.aci
 
 # ---- the way ----------------------------------------------------------------------------------------
 
@@ -146,6 +151,7 @@ archive=/example.com/bulk-1-linux-amd64.aci
 	web_rules site '[{"path": "*bulk*.aci", "cut": 1500000, "first": 1}, {"path": "*bulk*.aci", "asked": "range", "cut": 2000000, "first": 1}]'
 	run -0 --separate-stderr carob run --rm $app:1.2
 	[ "$output" = $'words\n0' ]
+	logged 5
 	run -0 web_log site 'select(.path | endswith(".aci")) | [.path, .status, .range != null]'
 	[ "$(grep -c bulk <<<"$output")" = 3 ]
 	[ "$(grep bulk <<<"$output" | grep -c '206,true')" = 2 ]
@@ -201,6 +207,7 @@ archive=/example.com/bulk-1-linux-amd64.aci
 	ends_with 0 $a
 	ends_with 0 $!
 	cmp "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/b"
+	logged 1
 	run -0 web_log site 'select(.path | endswith(".aci")) | .status'
 	[ "$output" = 200 ]
 }
@@ -212,6 +219,7 @@ archive=/example.com/bulk-1-linux-amd64.aci
 	run -0 carob fetch -q $app
 	: >"$web/site.log"
 	run -0 carob run --rm --pull always $app
+	logged 1
 	[ "$(web_log site .path | grep -c "/app-")" -ge 1 ]
 	publish example.com/tools 3 example '"annotations":[{"name":"authors","value":"somebody"}]' with_tools
 	old=$(carob image show --json example.com/tools | jq -r .id)
@@ -435,6 +443,7 @@ nobody_left() {
 	stop_web site
 	start_again
 	run -0 carob fetch -q example.com/bulk
+	logged 1
 	run -0 web_log site 'select(.path | endswith(".aci")) | .range'
 	[[ "$output" == *"bytes="[1-3]* ]] # in the middle
 }
