@@ -217,6 +217,7 @@ app=example.com/app
 	[[ "$output" == *"$app"*"--pull never"* ]]
 	[ "$(cat "$web/site.log")" = "" ]
 	run -0 carob fetch -q $app
+	logged 3
 	: >"$web/site.log"
 	run -0 carob run --rm --pull always $app
 	logged 1
@@ -230,6 +231,7 @@ app=example.com/app
 @test "a newer image of the same name does not come by itself" {
 	run -0 carob fetch -q example.com/tools
 	publish example.com/tools 3 example '' with_tools
+	logged 1
 	: >"$web/site.log"
 	run -0 carob fetch -q example.com/tools
 	[ "$(cat "$web/site.log")" = "" ]
