@@ -120,7 +120,8 @@ static int fetch_run(const struct cli *cli, struct cli_args *args, struct error 
 		r = f.array ? fetch_all(cli, args, &f, err) : -ENOMEM;
 	json_decref(f.array);
 	cli_options_deinit(fetch_options, &o);
-	code = interrupt_check(err);
+	/* what was complete before a signal came is complete */
+	code = r ? interrupt_check(err) : 0;
 	return code ? code : r;
 }
 

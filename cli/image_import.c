@@ -49,7 +49,9 @@ static int import_run(const struct cli *cli, struct cli_args *args, struct error
 	for (size_t i = 0; i < args->n; i++)
 		result = cli_next_failure(result, import_one(&im, args->argv[i], o.quiet, err),
 					  err);
-	return result;
+	/* what was complete before the signal came is complete */
+	r = result ? interrupt_check(err) : 0;
+	return r ? r : result;
 }
 
 const struct cli_verb verb_image_import = {

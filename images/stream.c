@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <nettle/nettle-meta.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -15,7 +16,8 @@ enum { BLOCK = 512 << 10 };
 #define PROGRESS_NS 200000000 /* between two reports */
 
 /* A helper that ends before it has read everything is no reason for this process to die: SIGPIPE is
- * blocked meanwhile, and one that came is taken away. */
+ * blocked meanwhile, and one that came is taken away. Signals that somebody may catch who wants to
+ * end come between two blocks, and at no other time. */
 struct pipe_guard {
 	sigset_t old, pipe;
 	bool was_pending;
@@ -23,13 +25,29 @@ struct pipe_guard {
 
 static void guard_begin(struct pipe_guard *g)
 {
-	sigset_t pending;
+	sigset_t pending, held;
 
 	sigemptyset(&g->pipe);
 	sigaddset(&g->pipe, SIGPIPE);
 	sigpending(&pending);
 	g->was_pending = sigismember(&pending, SIGPIPE) == 1;
-	sigprocmask(SIG_BLOCK, &g->pipe, &g->old);
+	held = g->pipe;
+	sigaddset(&held, SIGINT);
+	sigaddset(&held, SIGTERM);
+	sigaddset(&held, SIGHUP);
+	sigprocmask(SIG_BLOCK, &held, &g->old);
+}
+
+/* Until there is something to read; -EINTR when one of the caller's signals came. */
+static int guard_wait(const struct pipe_guard *g, int fd, struct error *err)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	sigset_t mask = g->old;
+
+	sigaddset(&mask, SIGPIPE);
+	if (ppoll(&p, 1, NULL, &mask) >= 0)
+		return 0;
+	return error_set(err, -errno, errno == EINTR ? "interrupted by a signal." : "cannot wait");
 }
 
 static void guard_end(struct pipe_guard *g)
@@ -67,9 +85,7 @@ static int pass_on(struct stream *s, size_t *ret, struct error *err)
 {
 	ssize_t n;
 
-	do
-		n = tee(s->in, s->out, BLOCK, 0);
-	while (n < 0 && errno == EINTR);
+	n = tee(s->in, s->out, BLOCK, 0);
 	if (n < 0 && errno == EPIPE) {
 		s->cut = true;
 		n = 0;
@@ -80,11 +96,8 @@ static int pass_on(struct stream *s, size_t *ret, struct error *err)
 
 static int take(struct stream *s, char *block, size_t want, size_t *ret, struct error *err)
 {
-	ssize_t n;
+	ssize_t n = read(s->in, block, want);
 
-	do
-		n = read(s->in, block, want);
-	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return error_set(err, -errno, "cannot read %s", s->what);
 	*ret = (size_t)n;
@@ -128,7 +141,7 @@ static bool is_pipe(int fd)
 	return fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
-static int run(struct stream *s, char *block, struct error *err)
+static int run(struct stream *s, const struct pipe_guard *g, char *block, struct error *err)
 {
 	int (*step)(struct stream *, char *, size_t *,
 		    struct error *) = is_pipe(s->in) && is_pipe(s->out) ? tee_block : copy_block;
@@ -139,7 +152,9 @@ static int run(struct stream *s, char *block, struct error *err)
 	while (r == 0 && n && !s->cut) {
 		off_t at;
 
-		r = step(s, block, &n, err);
+		r = guard_wait(g, s->in, err);
+		if (r == 0)
+			r = step(s, block, &n, err);
 		at = s->archive < 0 ? -1 : lseek(s->archive, 0, SEEK_CUR);
 		if (r == 0)
 			r = check_ratio(s, at, err);
@@ -163,7 +178,7 @@ int stream_run(struct stream *s, struct error *err)
 	assert(s->hash->context_size <= sizeof(s->digest));
 	s->hash->init(s->digest);
 	guard_begin(&guard);
-	r = run(s, block, err);
+	r = run(s, &guard, block, err);
 	guard_end(&guard);
 	return r;
 }

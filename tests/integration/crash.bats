@@ -7,7 +7,7 @@
 load helpers
 
 box=example.com/box
-large=$((8 + $(times 32))) # MiB, of the image that takes a while to import
+large=40 # MiB, of the image that takes a while to import
 
 setup_file() {
 	setup_state
@@ -261,6 +261,26 @@ child_of() {
 		as_before
 	done
 	[ $interrupted -gt 0 ]
+}
+
+@test "an import that is told to end does so at once, and leaves nothing, without gc" {
+	ended=0
+	for i in 04 06 08 10 12 14 16 18; do
+		carob image import "$BATS_FILE_TMPDIR/large.aci" >/dev/null 2>&1 3>&- &
+		pid=$!
+		sleep "0.$i"
+		kill -TERM $pid 2>/dev/null || true
+		code=0
+		wait $pid || code=$?
+		if [ $code = 143 ]; then
+			ended=$((ended + 1))
+		else
+			[ $code = 0 ] # too late to be told
+			carob image rm example.com/large
+		fi
+		as_before
+	done
+	[ $ended -gt 0 ]
 }
 
 @test "many verbs at once on the same pods end without a trace" {
