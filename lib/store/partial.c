@@ -97,10 +97,14 @@ int store_partial_open(struct store *s, const char *name, struct store_partial *
 	if (parent < 0)
 		return error_set(err, parent, "cannot make %s/%s", s->path, directory_name);
 	make_key(p.key, name);
-	for (int i = 0; i < OPEN_TRIES && r == STORE_MISSING; i++)
+	for (int i = 0; i < OPEN_TRIES && r == STORE_MISSING; i++) {
+		cleanup_close(&p.dir);
 		r = open_locked(parent, p.key, &p.dir);
-	if (r == 0)
-		r = open_data(p.dir, &p.data);
+		if (r == 0)
+			r = open_data(p.dir, &p.data);
+		if (r == -ENOENT) /* somebody removed it in spite of the lock */
+			r = STORE_MISSING;
+	}
 	if (r == -EINTR)
 		return error_set(err, r,
 				 "interrupted while another process was downloading the same.");

@@ -343,6 +343,15 @@ static void test_refuses_strange_data(void **state)
 	assert_int_equal(store_partial_open(f->store, "x", &p, &f->err), -EINVAL);
 }
 
+static int say(const struct fixture *f)
+{
+	char text[1024];
+
+	error_format(&f->err, text, sizeof(text));
+	print_error("%s\n", text);
+	return 1;
+}
+
 static int open_and_remove(struct fixture *f)
 {
 	for (int i = 0; i < 200; i++) {
@@ -350,7 +359,7 @@ static int open_and_remove(struct fixture *f)
 		char data[8];
 
 		if (store_partial_open(f->store, "x", &p, &f->err) < 0)
-			return 1;
+			return say(f);
 		/* nobody else is between these lines */
 		if (pread(p.data, data, sizeof(data), 0) != 0 || write(p.data, "mine", 4) != 4 ||
 		    ftruncate(p.data, 0) < 0)
@@ -367,7 +376,7 @@ static int collect_all(struct fixture *f)
 {
 	for (int i = 0; i < 400; i++)
 		if (store_partial_collect(f->store, 0, NULL, &f->err) < 0)
-			return 1;
+			return say(f);
 	return 0;
 }
 
