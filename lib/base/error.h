@@ -17,13 +17,7 @@
 #include <stdarg.h>
 
 #include "base/cleanup.h"
-
-struct error {
-	int code;         /* negative errno; 0 while nothing is wrong */
-	char step[32];    /* what was being done: "unpack", "cgroup"; may be empty */
-	char object[160]; /* what it was done to: pod, app, file, field; may be empty */
-	char text[768];   /* the sentence, with the remedy where there is one */
-};
+#include "base/error_value.h"
 
 /* Fills *err and returns code. The system's word for code is appended unless the sentence says it:
  * a format that ends in a full stop is taken as complete. err may be NULL. */
