@@ -159,7 +159,9 @@ static int sweep_volumes(struct sweep *s, struct mosaic *mosaic, struct error *e
 	for (size_t i = 0; r == 0 && i < json_array_size(o.names); i++) {
 		const char *name = json_string_value(json_array_get(o.names, i));
 		struct error why = { 0 };
-		int dropped = s->o->dry_run ? 0 : mosaic_drop(mosaic, name, &why);
+		int dropped = s->o->dry_run
+				      ? 0
+				      : mosaic_drop(mosaic, name, MOSAIC_DROP_UNCHECKED, &why);
 
 		if (dropped < 0)
 			failed(s, dropped, &why);

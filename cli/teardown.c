@@ -43,7 +43,7 @@ static int drop_found(struct mosaic *m, const char *uuid, struct error *err)
 	snprintf(n.prefix, sizeof(n.prefix), "pod.%s.", uuid);
 	r = mosaic_each(m, volume_note, &n, err);
 	for (size_t at = 0; r == 0 && at < n.names.len; at += strlen(n.names.data + at) + 1)
-		r = mosaic_drop(m, n.names.data + at, err);
+		r = mosaic_drop(m, n.names.data + at, MOSAIC_DROP_UNCHECKED, err);
 	buf_deinit(&n.names);
 	return r;
 }
@@ -66,7 +66,7 @@ static int drop_volumes(const struct teardown *t, struct error *err)
 		return drop_found(m, t->uuid, err);
 	for (size_t i = 0; r == 0 && i < t->launch->n_apps; i++)
 		if (t->launch->apps[i].volume)
-			r = mosaic_drop(m, t->launch->apps[i].volume, err);
+			r = mosaic_drop(m, t->launch->apps[i].volume, MOSAIC_DROP_UNCHECKED, err);
 	return r;
 }
 

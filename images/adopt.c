@@ -11,7 +11,7 @@ void adoption_init(struct adoption *a, const struct images *im)
 	*a = (struct adoption){
 		.im = im,
 		.staged = STORE_STAGED_NONE,
-		.tree = { .lock_fd = -1 },
+		.tree = MOSAIC_STAGED_NONE,
 		.labels = BUF_INIT(LABELS_BYTES),
 	};
 }

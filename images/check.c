@@ -196,7 +196,8 @@ static int tell_volume(struct checking *k, const char *name)
 		return error_set(k->err, -ENOMEM, "out of memory");
 	if (k->check->repair) {
 		f.repaired = "removed";
-		if (!leftover && mosaic_drop(k->im->mosaic, name, &why) < 0) {
+		if (!leftover &&
+		    mosaic_drop(k->im->mosaic, name, MOSAIC_DROP_UNCHECKED, &why) < 0) {
 			error_format(&why, text, sizeof(text));
 			f.why_not = text;
 			f.repaired = NULL;

@@ -303,8 +303,11 @@ static int compare_to(struct subject *s, const char *volume, int tree, char **re
 {
 	struct comparison c = { .b = -1, .interrupted = s->k->check->interrupted };
 	_close_ int there = -1;
-	int r = mosaic_mount(s->im->mosaic, volume, MOSAIC_MOUNT_READONLY,
-			     MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC, &there, s->k->err);
+	int r = mosaic_mount(s->im->mosaic, volume,
+			     &(struct mosaic_mount){ .flags = MOSAIC_MOUNT_READONLY,
+						     .attributes = MOUNT_NOSUID | MOUNT_NODEV |
+								   MOUNT_NOEXEC },
+			     &there, s->k->err);
 
 	if (r < 0)
 		return r;
@@ -318,7 +321,7 @@ static int compare_to(struct subject *s, const char *volume, int tree, char **re
 static int replace(struct subject *s, const char *volume, struct mosaic_staged *staged,
 		   struct error *err)
 {
-	int r = mosaic_drop(s->im->mosaic, volume, err);
+	int r = mosaic_drop(s->im->mosaic, volume, MOSAIC_DROP_UNCHECKED, err);
 
 	if (r == 0)
 		r = mosaic_commit(s->im->mosaic, staged, volume, err);
@@ -360,7 +363,7 @@ static int check_volume(struct subject *s)
 /* A rendered chain is made once more of the volumes, which are right by now. */
 static int check_chain(struct subject *s)
 {
-	struct mosaic_staged staged = { .lock_fd = -1 };
+	struct mosaic_staged staged = MOSAIC_STAGED_NONE;
 	_chain_ struct chain chain = { 0 };
 	char volume[MOSAIC_NAME_MAX + 1];
 	_free_ char *what = NULL;
@@ -399,7 +402,7 @@ int check_image(struct checking *k, const char *id)
 		check_manifest, check_implied, check_info, check_volume, check_chain,
 	};
 	_subject_ struct subject s = {
-		.k = k, .im = k->im, .id = id, .staged = { .lock_fd = -1 }, .tree = -1
+		.k = k, .im = k->im, .id = id, .staged = MOSAIC_STAGED_NONE, .tree = -1
 	};
 	int r = 0;
 

@@ -103,8 +103,12 @@ static int open_source(struct extract *e, int *ret, uint64_t *ret_size)
 			*ret_size = info.size;
 	}
 	return r < 0 ? r
-		     : mosaic_mount(e->im->mosaic, volume, MOSAIC_MOUNT_READONLY,
-				    MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC, ret, e->err);
+		     : mosaic_mount(e->im->mosaic, volume,
+				    &(struct mosaic_mount){ .flags = MOSAIC_MOUNT_READONLY,
+							    .attributes = MOUNT_NOSUID |
+									  MOUNT_NODEV |
+									  MOUNT_NOEXEC },
+				    ret, e->err);
 }
 
 static int lay(struct extract *e, int src, int dst, uint64_t size)

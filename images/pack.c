@@ -328,8 +328,12 @@ static int open_stored(struct build *b, const char *id)
 	b->manifest = store_open_file(b->im->store, id, "manifest", b->err);
 	r = b->manifest < 0 ? b->manifest : images_restore(b->im, id, b->err);
 	return r < 0 ? r
-		     : mosaic_mount(b->im->mosaic, volume, MOSAIC_MOUNT_READONLY,
-				    MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC, &b->rootfs, b->err);
+		     : mosaic_mount(b->im->mosaic, volume,
+				    &(struct mosaic_mount){ .flags = MOSAIC_MOUNT_READONLY,
+							    .attributes = MOUNT_NOSUID |
+									  MOUNT_NODEV |
+									  MOUNT_NOEXEC },
+				    &b->rootfs, b->err);
 }
 
 static int pack_stored(struct build *b, const char *id, int out)

@@ -129,9 +129,9 @@ int images_remove_unused(const struct images *im, const char *id, struct error *
 
 	store_volume_name(volume, id);
 	if (r == 1)
-		r = mosaic_drop(im->mosaic, chain, err);
+		r = mosaic_drop(im->mosaic, chain, MOSAIC_DROP_UNCHECKED, err);
 	if (r == 0)
-		r = mosaic_drop(im->mosaic, volume, err);
+		r = mosaic_drop(im->mosaic, volume, MOSAIC_DROP_UNCHECKED, err);
 	return r == 0 ? store_remove(im->store, id, err) : r;
 }
 
@@ -260,7 +260,7 @@ static int drop_unneeded(const struct images *im, const struct volumes *needed,
 		if (needed->n && bsearch(there->list[i], needed->list, needed->n,
 					 sizeof(needed->list[0]), compare_volumes))
 			continue;
-		r = mosaic_drop(im->mosaic, there->list[i], err);
+		r = mosaic_drop(im->mosaic, there->list[i], MOSAIC_DROP_UNCHECKED, err);
 		if (r < 0 && r != -EBUSY)
 			return r;
 		*n += r == 0;

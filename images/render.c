@@ -48,8 +48,11 @@ static int lay_link(const struct images *im, const struct chain *c, size_t link,
 		return r;
 	lay.implied = implied;
 	store_volume_name(volume, id);
-	r = mosaic_mount(im->mosaic, volume, MOSAIC_MOUNT_READONLY,
-			 MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC, &src, err);
+	r = mosaic_mount(im->mosaic, volume,
+			 &(struct mosaic_mount){ .flags = MOSAIC_MOUNT_READONLY,
+						 .attributes = MOUNT_NOSUID | MOUNT_NODEV |
+							       MOUNT_NOEXEC },
+			 &src, err);
 	if (r < 0)
 		return r;
 	lay.src = src;
@@ -69,7 +72,7 @@ int render_lay(const struct images *im, const struct chain *c, int dst, struct e
 static int render_chain(const struct images *im, const struct chain *c, const char *volume,
 			struct error *err)
 {
-	struct mosaic_staged staged = { .lock_fd = -1 };
+	struct mosaic_staged staged = MOSAIC_STAGED_NONE;
 	_close_ int dst = -1;
 	int r = mosaic_stage(im->mosaic, &staged, &dst, err);
 

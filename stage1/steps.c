@@ -158,8 +158,9 @@ static int mount_root(struct app *app, struct error *err)
 	unsigned flags = app->s->pod.launch.detached ? 0 : MOSAIC_MOUNT_VOLATILE;
 	int r;
 
-	r = mosaic_mount(app->s->mosaic, app->launch->volume, flags, MOUNT_NODEV, &app->rootfs,
-			 err);
+	r = mosaic_mount(app->s->mosaic, app->launch->volume,
+			 &(struct mosaic_mount){ .flags = flags, .attributes = MOUNT_NODEV },
+			 &app->rootfs, err);
 	return r < 0 ? error_context(err, r, "root file system", app->manifest->name) : 0;
 }
 
@@ -222,7 +223,8 @@ static void volumes_down(struct supervisor *s)
 	    mosaic_open(&s->mosaic, s->pod.launch.mosaic, NULL, 0, &err) < 0)
 		return;
 	for (size_t i = 0; i < s->n_apps && !s->pod.launch.keep; i++)
-		if (mosaic_drop(s->mosaic, s->apps[i].launch->volume, &err) < 0 &&
+		if (mosaic_drop(s->mosaic, s->apps[i].launch->volume, MOSAIC_DROP_UNCHECKED, &err) <
+			    0 &&
 		    supervisor_note(s, "volume %s could not be removed: %s",
 				    s->apps[i].launch->volume, err.text) < 0)
 			return;

@@ -7,6 +7,7 @@
 #include "kernel/caps.h"
 #include "kernel/cgroup.h"
 #include "kernel/mount.h"
+#include "kernel/mountinfo.h"
 #include "kernel/process.h"
 #include "kernel/seccomp.h"
 #include "kernel/socket.h"

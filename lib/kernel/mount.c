@@ -92,6 +92,14 @@ int mount_change(int fd, uint64_t set, uint64_t clear, bool recursive)
 	return set_attributes(fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr);
 }
 
+int mount_map_ids(int fd, int userns)
+{
+	const struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP,
+					 .userns_fd = (uint64_t)userns };
+
+	return set_attributes(fd, "", AT_EMPTY_PATH, &attr);
+}
+
 int mount_attach(int fd, int targetfd)
 {
 	return result(syscall(SYS_move_mount, fd, "", targetfd, "",

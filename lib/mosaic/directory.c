@@ -6,78 +6,89 @@
 #include "mosaic/copy_tree.h"
 #include "mosaic/driver.h"
 
-static const char *content_of(int kind)
-{
-	return kind == VOLUME_TREE ? "tree" : "data";
-}
-
-int directory_create(struct mosaic *m, int dirfd, struct error *err)
+int directory_create(struct mosaic *m, int dirfd, const struct mosaic_create *how,
+		     struct error *err)
 {
 	int r = volume_mkdir(dirfd, "data", 0755);
 
+	(void)how;
 	return r < 0 ? error_set(err, r, "cannot make a directory in %s", m->location) : 0;
 }
 
-int directory_copy_as(struct mosaic *m, const char *from, int dirfd, const char *name,
+int directory_copy_as(struct mosaic *m, int srcfd, const char *src, int dirfd, const char *name,
 		      struct error *err)
 {
-	_close_ int src = -1, dst = -1;
+	_close_ int from = -1, to = -1;
 	int r;
 
-	src = openat(m->dirfd, from, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (src < 0)
-		return error_set(err, -errno, "cannot open %s/%s", m->location, from);
+	from = openat(srcfd, src, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (from < 0)
+		return error_set(err, -errno, "cannot open what is to be copied, %s", src);
 	r = volume_mkdir(dirfd, name, 0700);
 	if (r < 0)
 		return error_set(err, r, "cannot make a directory in %s", m->location);
-	dst = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dst < 0)
+	to = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (to < 0)
 		return error_set(err, -errno, "cannot open a new directory in %s", m->location);
-	return error_context(err, copy_tree(src, dst, err), "copy", from);
+	return copy_tree(from, to, err);
 }
 
-int directory_copy(struct mosaic *m, const char *name, const char *from, struct error *err)
+int directory_copy(struct mosaic *m, const struct volume_copy *c, struct error *err)
 {
-	struct mosaic_staged s = { .lock_fd = -1 };
-	char path[VOLUME_PATH];
-	int kind, r;
+	int r = directory_copy_as(m, c->from->dirfd, volume_content(c->from->kind), c->dirfd,
+				  c->read_only ? "tree" : "data", err);
 
-	kind = volume_need(m, from, NULL, err);
-	if (kind < 0)
-		return kind;
-	r = volume_begin(m, &s, err);
-	if (r < 0)
-		return r;
-	volume_path(path, from, content_of(kind));
-	r = directory_copy_as(m, path, s.lock_fd, "data", err);
-	if (r == 0)
-		r = volume_finish(m, &s, name, err);
-	if (r == MOSAIC_EXISTS)
-		r = error_set(err, -EEXIST, "there is a volume %s already.", name);
-	mosaic_discard(m, &s);
-	return r;
+	return error_context(err, r, "copy", c->from->name);
 }
 
-int directory_mount(struct mosaic *m, const char *name, unsigned flags, uint64_t attributes,
+int directory_adjust(int mountfd, const struct volume *v, const struct mosaic_mount *how,
+		     struct error *err)
+{
+	uint64_t attributes = how->attributes;
+	int r = 0;
+
+	if (how->flags & MOSAIC_MOUNT_READONLY)
+		attributes |= MOUNT_READONLY;
+	if (attributes)
+		r = mount_change(mountfd, attributes, 0, false);
+	if (r < 0)
+		return error_set(err, r, "cannot set the mount attributes of volume %s", v->name);
+	if (how->userns > 0)
+		r = mount_map_ids(mountfd, how->userns);
+	return r < 0 ? error_set(err, r, "cannot map the ids of volume %s on this file system",
+				 v->name)
+		     : 0;
+}
+
+int directory_mount(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
 		    int *ret_fd, struct error *err)
 {
-	char path[VOLUME_PATH];
-	_close_ int fd = -1;
-	int kind, r = 0;
+	_close_ int fd = mount_clone(v->dirfd, volume_content(v->kind), false);
+	int r;
 
-	kind = volume_need(m, name, NULL, err);
-	if (kind < 0)
-		return kind;
-	if (kind == VOLUME_TREE || flags & MOSAIC_MOUNT_READONLY)
-		attributes |= MOUNT_READONLY;
-	volume_path(path, name, content_of(kind));
-	fd = mount_clone(m->dirfd, path, false);
+	(void)m;
 	if (fd < 0)
-		return error_set(err, fd, "cannot mount volume %s", name);
-	if (attributes)
-		r = mount_change(fd, attributes, 0, false);
+		return error_set(err, fd, "cannot mount volume %s", v->name);
+	r = directory_adjust(fd, v, how, err);
 	if (r < 0)
-		return error_set(err, r, "cannot set the mount attributes of volume %s", name);
+		return r;
 	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+int directory_identify(struct mosaic *m, const struct volume *v, struct mount_identity *ret,
+		       struct error *err)
+{
+	_close_ int fd = openat(v->dirfd, volume_content(v->kind), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct mount_identity identity = { 0 };
+	int r = fd < 0 ? -errno
+		       : mountinfo_locate(fd, &identity.device, identity.text,
+					  sizeof(identity.text));
+
+	(void)m;
+	if (r < 0)
+		return error_set(err, r, "cannot find out where volume %s is", v->name);
+	*ret = identity;
+	ret->root = ret->text;
 	return 0;
 }

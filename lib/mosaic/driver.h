@@ -7,8 +7,10 @@
  *
  *	tree	a read-only volume: a committed directory, subvolume, image file, ...
  *	data	a writable volume of its own
- *	parent	a symbolic link whose text is the name of the volume that this one needs
- *		(clones and layers of the overlay driver); it is made last
+ *	parent	a symbolic link whose text is the name of the volume that this writable one needs
+ *		(clones of the overlay driver); it is made last
+ *	below	the same beside "tree", for a read-only volume that needs another (layers of the
+ *		overlay driver); it is made before "tree"
  *	raw	an empty file beside "tree" or "data": no file system, only a block device
  *	origin	a symbolic link whose text is the name of what it was copied from, for people
  *	private	a directory with what mosaic_set_data() keeps
@@ -39,7 +41,7 @@ enum volume_kind {
 	VOLUME_TREE,
 	VOLUME_DATA,
 	VOLUME_CLONE, /* has a "parent" and "upper": writable (overlay) */
-	VOLUME_LAYER, /* has a "parent" and "tree": read-only (overlay) */
+	VOLUME_LAYER, /* has "tree" and "below": read-only (overlay) */
 };
 
 /* A volume that was looked up and opened. */
@@ -217,6 +219,9 @@ struct mosaic {
 
 /* ---- mosaic.c -------------------------------------------------------------------------------- */
 
+/* NULL: there is none. */
+const struct mosaic_driver *mosaic_find_driver(const char *type);
+
 /* The value of a .mos option of this mosaic, or NULL. */
 const char *mosaic_option(const struct mosaic *m, const char *key);
 
@@ -224,6 +229,12 @@ const char *mosaic_option(const struct mosaic *m, const char *key);
  * none. -EINVAL. */
 int mosaic_option_size(const struct mosaic *m, const char *key, uint64_t instead, uint64_t *ret,
 		       struct error *err) _must_check_;
+
+/* ---- options.c ------------------------------------------------------------------------------- */
+
+int mosaic_add_option(struct mosaic *m, const char *key, const char *value) _must_check_;
+int options_write(struct mosaic *m, struct error *err) _must_check_;
+int options_read(struct mosaic *m, struct error *err) _must_check_;
 
 /* ---- log.c ----------------------------------------------------------------------------------- */
 
@@ -290,11 +301,18 @@ int volume_mkdir(int dirfd, const char *name, mode_t mode) _must_check_;
 /* ---- copy.c: clones, snapshots, rollbacks -----------------------------------------------------
  * */
 
-/* -EBUSY with a sentence that says by whom, when the volume is in use. */
+/* -EBUSY with a sentence that says who uses it and what (a verb) has to wait. On success v->dirfd
+ * has the exclusive lock: nobody begins to use it until volume_close(). */
 int volume_need_unused(struct mosaic *m, const struct volume *v, const char *what,
 		       struct error *err) _must_check_;
 
-/* ---- use.c: who uses a volume -----------------------------------------------------------------
+/* ---- data.c ----------------------------------------------------------------------------------- */
+
+/* Copies the private data of v into the new volume directory dirfd: of a volume that is rolled
+ * back. */
+int volume_copy_data(const struct volume *v, int dirfd, struct error *err) _must_check_;
+
+/* ---- use.c: what this process uses -----------------------------------------------------------------
  * */
 
 /* Keeps fd with the mosaic until volume_unuse() or mosaic_close(); fd is the library's then, also

@@ -30,7 +30,7 @@
 enum { LAYER_TEXT = 32 }; /* "/proc/self/fd/N" */
 
 struct layers {
-	int volume; /* the clone's directory; -1: none */
+	int volume; /* the clone's directory, borrowed */
 	int upper, lower;
 	bool writable;
 	bool is_volatile;
@@ -38,17 +38,17 @@ struct layers {
 
 static void layers_close(struct layers *l)
 {
-	cleanup_close(&l->volume);
 	cleanup_close(&l->upper);
 	cleanup_close(&l->lower);
 }
 
 /* A read-only overlay has two lower layers and no work directory, so that it can be mounted while
  * the volume is in use. */
-static int mount_layers(const struct layers *l, uint64_t attributes, char *message, size_t size)
+static int mount_layers(const struct layers *l, const char *source, uint64_t attributes,
+			char *message, size_t size)
 {
 	char lower[2 * LAYER_TEXT], upper[LAYER_TEXT], work[LAYER_TEXT];
-	struct mount_option options[10];
+	struct mount_option options[12];
 	_close_ int workfd = -1;
 	size_t n = 0;
 
@@ -56,6 +56,8 @@ static int mount_layers(const struct layers *l, uint64_t attributes, char *messa
 	options[n++] = (struct mount_option){ "metacopy", "off" };
 	options[n++] = (struct mount_option){ "redirect_dir", "nofollow" };
 	options[n++] = (struct mount_option){ "nfs_export", "off" };
+	if (source)
+		options[n++] = (struct mount_option){ "source", source };
 	if (l->writable) {
 		workfd = openat(l->volume, "work", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (workfd < 0)
@@ -76,18 +78,15 @@ static int mount_layers(const struct layers *l, uint64_t attributes, char *messa
 	return mount_new("overlay", options, n, attributes, message, size);
 }
 
-static int open_layers(struct mosaic *m, const char *name, const char *parent, struct layers *l)
+static int open_layers(struct mosaic *m, const struct volume *v, struct layers *l)
 {
 	char path[VOLUME_PATH];
 
-	volume_path(path, name, NULL);
-	l->volume = openat(m->dirfd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (l->volume < 0)
-		return -errno;
+	l->volume = v->dirfd;
 	l->upper = openat(l->volume, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (l->upper < 0)
 		return -errno;
-	volume_path(path, parent, "tree");
+	volume_path(path, v->parent, "tree");
 	l->lower = openat(m->dirfd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return l->lower < 0 ? -errno : 0;
 }
@@ -102,10 +101,11 @@ static int remove_volatile_mark(int volume)
 static int mount_clone_of(struct mosaic *m, const char *name, struct layers *l, uint64_t attributes,
 			  struct error *err)
 {
-	char message[256] = "";
+	char message[256] = "", source[MOSAIC_NAME_MAX + 48];
 	int fd;
 
-	fd = mount_layers(l, attributes, message, sizeof(message));
+	snprintf(source, sizeof(source), "mosaic:%s:%s", m->id, name);
+	fd = mount_layers(l, source, attributes, message, sizeof(message));
 	if (fd < 0 && l->writable && faccessat(l->volume, VOLATILE_MARK, F_OK, 0) == 0) {
 		if (!l->is_volatile)
 			return error_set(
@@ -113,7 +113,7 @@ static int mount_clone_of(struct mosaic *m, const char *name, struct layers *l, 
 				"volume %s was last used with contents that need not survive: mount it volatile or read-only, or drop it.",
 				name);
 		if (remove_volatile_mark(l->volume) == 0)
-			fd = mount_layers(l, attributes, message, sizeof(message));
+			fd = mount_layers(l, source, attributes, message, sizeof(message));
 	}
 	if (fd < 0)
 		return error_set(err, fd, "cannot mount the overlay of volume %s in %s%s%s", name,
@@ -121,24 +121,21 @@ static int mount_clone_of(struct mosaic *m, const char *name, struct layers *l, 
 	return fd;
 }
 
-static int overlay_mount(struct mosaic *m, const char *name, unsigned flags, uint64_t attributes,
+static int overlay_mount(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
 			 int *ret_fd, struct error *err)
 {
 	_cleanup_(layers_close) struct layers l = { -1, -1, -1, .writable = true };
-	char parent[MOSAIC_NAME_MAX + 1];
 	int r;
 
-	r = volume_need(m, name, parent, err);
+	if (v->kind != VOLUME_CLONE)
+		return directory_mount(m, v, how, ret_fd, err);
+	r = open_layers(m, v, &l);
 	if (r < 0)
-		return r;
-	if (r != VOLUME_CLONE)
-		return directory_mount(m, name, flags, attributes, ret_fd, err);
-	r = open_layers(m, name, parent, &l);
-	if (r < 0)
-		return error_set(err, r, "volume %s, a clone of %s, is damaged", name, parent);
-	l.writable = !(flags & MOSAIC_MOUNT_READONLY);
-	l.is_volatile = flags & MOSAIC_MOUNT_VOLATILE;
-	r = mount_clone_of(m, name, &l, attributes, err);
+		return error_set(err, r, "volume %s, a clone of %s, is damaged", v->name,
+				 v->parent);
+	l.writable = !(how->flags & MOSAIC_MOUNT_READONLY);
+	l.is_volatile = how->flags & MOSAIC_MOUNT_VOLATILE;
+	r = mount_clone_of(m, v->name, &l, how->attributes, err);
 	if (r < 0)
 		return r;
 	*ret_fd = r;
@@ -231,48 +228,60 @@ static int clone_tree(struct mosaic *m, const char *name, const char *from, int 
 	return check_parent(m, name, from, err);
 }
 
-/* What from has changed, copied, above the same tree. */
-static int clone_clone(struct mosaic *m, const char *name, const char *from, const char *parent,
-		       struct error *err)
+static int make_other(struct mosaic *m, const struct volume *from, int dirfd, struct error *err)
 {
-	struct mosaic_staged s = { .lock_fd = -1 };
-	char path[VOLUME_PATH];
+	const struct volume_copy c = { dirfd, from, .read_only = false };
 	int r;
 
-	r = volume_begin(m, &s, err);
+	if (from->kind != VOLUME_CLONE)
+		return directory_copy(m, &c, err);
+	r = directory_copy_as(m, from->dirfd, "upper", dirfd, "upper", err);
+	if (r == 0 &&
+	    (mkdirat(dirfd, "work", 0700) < 0 || symlinkat(from->parent, dirfd, "parent") < 0))
+		r = error_set(err, -errno, "cannot make a clone of %s", from->name);
+	return r;
+}
+
+/* A copy of what from holds, or of what it has changed, above the same tree. */
+static int clone_other(struct mosaic *m, const char *name, const char *from, struct error *err)
+{
+	struct mosaic_staged s = MOSAIC_STAGED_NONE;
+	_volume_ struct volume v = VOLUME_CLOSED;
+	int r;
+
+	r = volume_open(m, from, &v, err);
+	if (r == 0)
+		r = volume_begin(m, &s, err);
 	if (r < 0)
 		return r;
-	volume_path(path, from, "upper");
-	r = directory_copy_as(m, path, s.lock_fd, "upper", err);
-	if (r == 0 &&
-	    (mkdirat(s.lock_fd, "work", 0700) < 0 || symlinkat(parent, s.lock_fd, "parent") < 0))
-		r = error_set(err, -errno, "cannot clone volume %s from %s", name, from);
+	r = make_other(m, &v, s.lock_fd, err);
 	if (r == 0)
 		r = volume_finish(m, &s, name, err);
 	if (r == MOSAIC_EXISTS)
 		r = error_set(err, -EEXIST, "there is a volume %s already.", name);
 	mosaic_discard(m, &s);
-	return r < 0 ? r : check_parent(m, name, parent, err);
+	return r == 0 && v.parent[0] ? check_parent(m, name, v.parent, err) : r;
 }
 
 static int overlay_clone(struct mosaic *m, const char *name, const char *from, struct error *err)
 {
-	char path[VOLUME_PATH], parent[MOSAIC_NAME_MAX + 1];
+	char path[VOLUME_PATH];
 	_close_ int root = -1;
-	int r;
 
-	r = volume_check_name(from, err);
-	if (r < 0)
-		return r;
 	volume_path(path, from, "tree");
 	root = openat(m->dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (root >= 0)
-		return clone_tree(m, name, from, root, err);
-	r = volume_need(m, from, parent, err);
-	if (r < 0)
-		return r;
-	return r == VOLUME_CLONE ? clone_clone(m, name, from, parent, err)
-				 : directory_copy(m, name, from, err);
+	return root >= 0 ? clone_tree(m, name, from, root, err) : clone_other(m, name, from, err);
+}
+
+static int overlay_identify(struct mosaic *m, const struct volume *v, struct mount_identity *ret,
+			    struct error *err)
+{
+	if (v->kind != VOLUME_CLONE)
+		return directory_identify(m, v, ret, err);
+	*ret = (struct mount_identity){ 0 };
+	snprintf(ret->text, sizeof(ret->text), "mosaic:%s:%s", m->id, v->name);
+	ret->source = ret->text;
+	return 0;
 }
 
 /* Hides a file of the lower layer: that needs what the upper file system must have. */
@@ -282,12 +291,12 @@ static int probe_mount(int volume, struct error *err)
 	char message[256] = "";
 	_close_ int fd = -1;
 
-	l.volume = fcntl(volume, F_DUPFD_CLOEXEC, 3);
+	l.volume = volume;
 	l.upper = openat(volume, "upper", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	l.lower = openat(volume, "tree", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (l.volume < 0 || l.upper < 0 || l.lower < 0)
+	if (l.upper < 0 || l.lower < 0)
 		return error_set(err, -errno, "cannot open a directory");
-	fd = mount_layers(&l, 0, message, sizeof(message));
+	fd = mount_layers(&l, NULL, 0, message, sizeof(message));
 	if (fd < 0)
 		return error_set(err, fd, "cannot mount an overlay%s%s", message[0] ? ": " : "",
 				 message);
@@ -299,7 +308,7 @@ static int probe_mount(int volume, struct error *err)
 static int overlay_probe(struct mosaic *m, struct error *err)
 {
 	static const char *const directories[] = { "upper", "work", "tree", "tree/hidden" };
-	struct mosaic_staged s = { .lock_fd = -1 };
+	struct mosaic_staged s = MOSAIC_STAGED_NONE;
 	int r;
 
 	r = volume_begin(m, &s, err);
@@ -321,4 +330,5 @@ const struct mosaic_driver mosaic_driver_overlay = {
 	.create = directory_create,
 	.clone = overlay_clone,
 	.mount = overlay_mount,
+	.identify = overlay_identify,
 };

@@ -4,6 +4,7 @@
 const struct mosaic_driver mosaic_driver_plain = {
 	.name = "plain",
 	.create = directory_create,
-	.clone = directory_copy,
+	.copy = directory_copy,
 	.mount = directory_mount,
+	.identify = directory_identify,
 };

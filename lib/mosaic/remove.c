@@ -39,6 +39,7 @@ static int take_apart(struct mosaic *m, const char *where, const char *name, str
 
 void mosaic_discard(struct mosaic *m, struct mosaic_staged *s)
 {
+	cleanup_close(&s->tree_fd);
 	if (s->lock_fd < 0)
 		return;
 	(void)!take_apart(m, "staging", s->name, NULL); /* what stays is collected later */
@@ -62,7 +63,7 @@ static int is_child(int dirfd, const char *name, void *arg)
 	char parent[MOSAIC_NAME_MAX + 1];
 
 	(void)dirfd;
-	if (volume_find(s->m, name, parent) != VOLUME_CLONE || !str_eq(parent, s->parent))
+	if (volume_find(s->m, name, parent) <= 0 || !str_eq(parent, s->parent))
 		return 0;
 	snprintf(s->child, sizeof(s->child), "%s", name);
 	return 1;
@@ -108,27 +109,27 @@ static int drop_here(struct mosaic *m, const char *volume, const char *name, str
 	return r < 0 ? r : take_apart(m, "volumes", name, err);
 }
 
-int mosaic_drop(struct mosaic *m, const char *name, struct error *err)
+static int need_unused(struct mosaic *m, const char *name, struct error *err)
+{
+	_volume_ struct volume v = VOLUME_CLOSED;
+	int r = volume_open(m, name, &v, err);
+
+	return r < 0 ? r : volume_need_unused(m, &v, "drop", err);
+}
+
+/* Of a volume that nobody needs or uses. 1 when there was none. */
+static int drop(struct mosaic *m, const char *name, bool may_be_parent, struct error *err)
 {
 	char volume[VOLUME_PATH], gone[VOLUME_PATH], unique[UUID_TEXT];
-	bool may_be_parent;
-	int r;
+	int r = uuid_new(unique);
 
-	r = volume_check_name(name, err);
-	if (r < 0)
-		return r;
-	may_be_parent = volume_find(m, name, NULL) == VOLUME_TREE;
-	r = may_be_parent ? refuse_parent(m, name, err) : 0;
-	if (r < 0)
-		return r;
-	r = uuid_new(unique);
 	if (r < 0)
 		return error_set(err, r, "cannot make a random name");
 	volume_path(volume, name, NULL);
 	staging_path(gone, unique);
 	if (renameat(m->dirfd, volume, m->dirfd, gone) < 0) {
 		if (errno == ENOENT)
-			return 0;
+			return 1;
 		if (errno == ENOSPC || errno == EDQUOT)
 			return drop_here(m, volume, name, err);
 		return error_set(err, -errno, "cannot move volume %s away", name);
@@ -140,6 +141,27 @@ int mosaic_drop(struct mosaic *m, const char *name, struct error *err)
 	if (renameat(m->dirfd, gone, m->dirfd, volume) < 0)
 		return error_set(err, -errno, "cannot move volume %s back from %s", name, gone);
 	return r;
+}
+
+int mosaic_drop(struct mosaic *m, const char *name, unsigned flags, struct error *err)
+{
+	bool may_be_parent;
+	int kind, r;
+
+	r = volume_check_name(name, err);
+	if (r < 0)
+		return r;
+	kind = volume_find(m, name, NULL);
+	may_be_parent = kind == VOLUME_TREE || kind == VOLUME_LAYER;
+	if (may_be_parent)
+		r = refuse_parent(m, name, err);
+	if (r == 0 && kind > 0 && !(flags & MOSAIC_DROP_UNCHECKED))
+		r = need_unused(m, name, err);
+	if (r == 0)
+		r = drop(m, name, may_be_parent, err);
+	if (r == 0)
+		volume_event(m, MOSAIC_EVENT_DROP, name, "");
+	return r < 0 ? r : 0;
 }
 
 struct collection {

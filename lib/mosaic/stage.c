@@ -50,7 +50,7 @@ static int make_locked(struct mosaic *m, const char *path)
 
 int volume_begin(struct mosaic *m, struct mosaic_staged *ret, struct error *err)
 {
-	struct mosaic_staged s = { .lock_fd = -1 };
+	struct mosaic_staged s = MOSAIC_STAGED_NONE;
 	char path[VOLUME_PATH];
 	int r;
 
@@ -83,41 +83,71 @@ int volume_finish(struct mosaic *m, struct mosaic_staged *s, const char *name, s
 	return 0;
 }
 
+static int make_tree(struct mosaic *m, struct mosaic_staged *s, int *ret_fd, struct error *err)
+{
+	int fd, r;
+
+	if (m->driver->stage) {
+		r = m->driver->stage(m, s->lock_fd, &fd, err);
+		if (r < 0)
+			return r;
+		s->tree_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		if (s->tree_fd < 0) {
+			r = error_set(err, -errno, "cannot hold a staged volume");
+			close(fd);
+			return r;
+		}
+		*ret_fd = fd;
+		return 0;
+	}
+	r = volume_mkdir(s->lock_fd, "tree", 0755);
+	if (r < 0)
+		return error_set(err, r, "cannot make a directory in %s/staging", m->location);
+	fd = openat(s->lock_fd, "tree", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(err, -errno, "cannot open a staged directory");
+	*ret_fd = fd;
+	return 0;
+}
+
 int mosaic_stage(struct mosaic *m, struct mosaic_staged *ret, int *ret_fd, struct error *err)
 {
-	struct mosaic_staged s = { .lock_fd = -1 };
-	int fd = -1, r;
+	struct mosaic_staged s = MOSAIC_STAGED_NONE;
+	int r;
 
 	r = volume_begin(m, &s, err);
 	if (r < 0)
 		return r;
-	if (m->driver->stage) {
-		r = m->driver->stage(m, s.lock_fd, err);
-	} else {
-		r = volume_mkdir(s.lock_fd, "tree", 0755);
-		if (r < 0)
-			error_set(err, r, "cannot make a directory in %s/staging", m->location);
-	}
-	if (r == 0) {
-		fd = openat(s.lock_fd, "tree", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0)
-			r = error_set(err, -errno, "cannot open a staged directory");
-	}
+	r = make_tree(m, &s, ret_fd, err);
 	if (r < 0) {
 		mosaic_discard(m, &s);
 		return r;
 	}
 	*ret = s;
-	*ret_fd = fd;
 	return 0;
 }
 
-static int sync_volumes(struct mosaic *m, struct error *err)
+int volume_sync_names(struct mosaic *m, struct error *err)
 {
 	_close_ int dir = openat(m->dirfd, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r = dir < 0 ? -errno : sync_dir(dir);
 
 	return r < 0 ? error_set(err, r, "cannot sync %s/volumes", m->location) : 0;
+}
+
+/* A file system of the volume's own is synced and let go before the one that it lies in. */
+static int settle(struct mosaic *m, struct mosaic_staged *s, struct error *err)
+{
+	int r = 0;
+
+	if (s->tree_fd >= 0 && syncfs(s->tree_fd) < 0)
+		return error_set(err, -errno, "cannot sync the staged volume");
+	cleanup_close(&s->tree_fd);
+	if (m->driver->commit)
+		r = m->driver->commit(m, s->lock_fd, err);
+	if (r == 0 && syncfs(s->lock_fd) < 0)
+		r = error_set(err, -errno, "cannot sync the file system of %s", m->location);
+	return r;
 }
 
 int mosaic_commit(struct mosaic *m, struct mosaic_staged *s, const char *name, struct error *err)
@@ -130,27 +160,78 @@ int mosaic_commit(struct mosaic *m, struct mosaic_staged *s, const char *name, s
 		mosaic_discard(m, s);
 		return MOSAIC_EXISTS;
 	}
-	r = m->driver->commit ? m->driver->commit(m, s->lock_fd, err) : 0;
+	r = settle(m, s, err);
 	if (r < 0)
 		return r;
-	if (syncfs(s->lock_fd) < 0)
-		return error_set(err, -errno, "cannot sync the file system of %s", m->location);
 	r = volume_finish(m, s, name, err);
 	if (r == MOSAIC_EXISTS)
 		mosaic_discard(m, s);
-	return r == 0 ? sync_volumes(m, err) : r;
+	if (r == 0)
+		r = volume_sync_names(m, err);
+	if (r == 0)
+		volume_event(m, MOSAIC_EVENT_COMMIT, name, "");
+	return r;
 }
 
-int mosaic_create(struct mosaic *m, const char *name, struct error *err)
+static bool has_file_system(const struct mosaic *m, const char *fs)
 {
-	struct mosaic_staged s = { .lock_fd = -1 };
+	for (const char *const *f = m->driver->filesystems; f && *f; f++)
+		if (str_eq(*f, fs))
+			return true;
+	return false;
+}
+
+/* What the driver has no means for is refused: nothing that was asked for is ignored. */
+static int check_how(const struct mosaic *m, struct mosaic_create *how, struct error *err)
+{
+	bool raw = how->flags & MOSAIC_CREATE_RAW;
+
+	if (raw && !(m->features & MOSAIC_RAW))
+		return error_set(err, -EOPNOTSUPP, "the driver %s has no raw volumes.",
+				 m->driver->name);
+	if (raw && how->fs)
+		return error_set(err, -EINVAL, "a raw volume has no file system.");
+	if (how->size && !(m->features & MOSAIC_QUOTA))
+		return error_set(err, -EOPNOTSUPP,
+				 "the driver %s cannot limit the size of a volume.",
+				 m->driver->name);
+	if (how->fs && !has_file_system(m, how->fs))
+		return error_set(err, -EOPNOTSUPP, "the driver %s has no volumes with %s.",
+				 m->driver->name, how->fs);
+	if (!raw && !how->fs && m->driver->filesystems)
+		how->fs = m->default_fs ? m->default_fs : m->driver->filesystems[0];
+	return 0;
+}
+
+static int fill_volume(struct mosaic *m, int dirfd, const struct mosaic_create *how,
+		       struct error *err)
+{
+	_close_ int raw = -1;
+
+	if (how->flags & MOSAIC_CREATE_RAW) {
+		raw = openat(dirfd, "raw", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (raw < 0)
+			return error_set(err, -errno, "cannot mark the volume as raw");
+	}
+	return m->driver->create(m, dirfd, how, err);
+}
+
+int mosaic_create(struct mosaic *m, const char *name, const struct mosaic_create *how,
+		  struct error *err)
+{
+	struct mosaic_create own = how ? *how : (struct mosaic_create){ 0 };
+	struct mosaic_staged s = MOSAIC_STAGED_NONE;
 	int r = volume_check_name(name, err);
 
+	if (r == 0)
+		r = check_how(m, &own, err);
+	if (r == 0 && mosaic_have(m, name)) /* saves the work; the rename decides */
+		r = error_set(err, -EEXIST, "there is a volume %s already.", name);
 	if (r == 0)
 		r = volume_begin(m, &s, err);
 	if (r < 0)
 		return r;
-	r = m->driver->create(m, s.lock_fd, err);
+	r = fill_volume(m, s.lock_fd, &own, err);
 	if (r == 0 && syncfs(s.lock_fd) < 0)
 		r = error_set(err, -errno, "cannot sync the file system of %s", m->location);
 	if (r == 0)
@@ -158,7 +239,11 @@ int mosaic_create(struct mosaic *m, const char *name, struct error *err)
 	if (r == MOSAIC_EXISTS)
 		r = error_set(err, -EEXIST, "there is a volume %s already.", name);
 	mosaic_discard(m, &s);
-	return r == 0 ? sync_volumes(m, err) : r;
+	if (r == 0)
+		r = volume_sync_names(m, err);
+	if (r == 0)
+		volume_event(m, MOSAIC_EVENT_CREATE, name, "");
+	return r;
 }
 
 int mosaic_sync(struct mosaic *m, struct error *err)

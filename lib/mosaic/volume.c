@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/base.h"
@@ -15,11 +16,24 @@ void staging_path(char dst[VOLUME_PATH], const char *name)
 	snprintf(dst, VOLUME_PATH, "staging/%s", name);
 }
 
+const char *volume_content(enum volume_kind kind)
+{
+	if (kind == VOLUME_CLONE)
+		return "upper";
+	return kind == VOLUME_DATA ? "data" : "tree";
+}
+
+/* Names that begin with a dot are a driver's own: they can be looked up, not asked for. */
+static bool is_hidden(const char *name)
+{
+	return name[0] == '.';
+}
+
 static bool name_is_valid(const char *name)
 {
 	size_t len = strlen(name);
 
-	if (len == 0 || len > MOSAIC_NAME_MAX || name[0] == '.')
+	if (len == 0 || len > MOSAIC_NAME_MAX || str_eq(name, ".") || str_eq(name, ".."))
 		return false;
 	for (const char *p = name; *p; p++)
 		if (*p == '/' || (unsigned char)*p < ' ' || *p == 0x7f)
@@ -31,7 +45,7 @@ int volume_check_name(const char *name, struct error *err)
 {
 	char shown[MOSAIC_NAME_MAX + 1];
 
-	if (name_is_valid(name))
+	if (!is_hidden(name) && name_is_valid(name))
 		return 0;
 	str_escape(shown, sizeof(shown), name);
 	return error_set(
@@ -50,55 +64,108 @@ static int have(const struct mosaic *m, const char *name, const char *part)
 	return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
 }
 
-/* Clones first: they are what a start asks for, and the answer is one call. */
-int volume_find(const struct mosaic *m, const char *name, char *parent)
+/* The name that a link of the volume says: 1, or 0 when there is no such link. */
+static int read_link(const struct mosaic *m, const char *name, const char *link,
+		     char ret[MOSAIC_NAME_MAX + 1])
 {
 	char path[VOLUME_PATH], target[MOSAIC_NAME_MAX + 2];
 	ssize_t n;
+
+	volume_path(path, name, link);
+	n = readlinkat(m->dirfd, path, target, sizeof(target) - 1);
+	if (n < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	target[n] = '\0';
+	if (!name_is_valid(target))
+		return -EBADMSG;
+	memcpy(ret, target, (size_t)n + 1);
+	return 1;
+}
+
+/* Clones first: they are what a start asks for, and the answer is one call. */
+int volume_find(const struct mosaic *m, const char *name, char *parent)
+{
+	char other[MOSAIC_NAME_MAX + 1];
 	int r;
 
-	if (parent)
-		parent[0] = '\0';
+	if (!parent)
+		parent = other;
+	parent[0] = '\0';
 	if (!name_is_valid(name))
 		return VOLUME_NONE;
-	volume_path(path, name, "parent");
-	n = readlinkat(m->dirfd, path, target, sizeof(target) - 1);
-	if (n >= 0) {
-		target[n] = '\0';
-		if (!name_is_valid(target))
-			return -EBADMSG;
-		if (parent)
-			memcpy(parent, target, (size_t)n + 1);
-		return VOLUME_CLONE;
-	}
-	if (errno != ENOENT && errno != ENOTDIR)
-		return -errno;
+	r = read_link(m, name, "parent", parent);
+	if (r != 0)
+		return r < 0 ? r : VOLUME_CLONE;
 	r = have(m, name, "tree");
-	if (r != 0)
-		return r < 0 ? r : VOLUME_TREE;
-	r = have(m, name, "data");
-	if (r != 0)
-		return r < 0 ? r : VOLUME_DATA;
-	return VOLUME_NONE;
+	if (r > 0) {
+		r = read_link(m, name, "below", parent);
+		return r < 0 ? r : r > 0 ? VOLUME_LAYER : VOLUME_TREE;
+	}
+	if (r == 0)
+		r = have(m, name, "data");
+	return r < 0 ? r : r > 0 ? VOLUME_DATA : VOLUME_NONE;
+}
+
+static int missing(const struct mosaic *m, const char *name, struct error *err)
+{
+	return error_set(err, -ENOENT, "there is no volume %s in %s.", name, m->location);
 }
 
 int volume_need(const struct mosaic *m, const char *name, char *parent, struct error *err)
 {
-	int r = volume_check_name(name, err);
+	int r = is_hidden(name) ? 0 : volume_check_name(name, err);
 
 	if (r < 0)
 		return r;
 	r = volume_find(m, name, parent);
 	if (r == VOLUME_NONE)
-		return error_set(err, -ENOENT, "there is no volume %s in %s.", name, m->location);
+		return missing(m, name, err);
 	if (r < 0)
 		return error_set(err, r, "cannot look up volume %s in %s", name, m->location);
 	return r;
 }
 
+int volume_open(const struct mosaic *m, const char *name, struct volume *ret, struct error *err)
+{
+	_volume_ struct volume v = { .name = name, .dirfd = -1 };
+	char path[VOLUME_PATH];
+	int r = volume_need(m, name, v.parent, err);
+
+	if (r < 0)
+		return r;
+	v.kind = (enum volume_kind)r;
+	volume_path(path, name, NULL);
+	v.dirfd = openat(m->dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (v.dirfd < 0)
+		return errno == ENOENT ? missing(m, name, err)
+				       : error_set(err, -errno, "cannot open volume %s", name);
+	if (v.kind != VOLUME_CLONE) /* overlay's: never raw */
+		v.raw = faccessat(v.dirfd, "raw", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	*ret = v;
+	v.dirfd = -1;
+	return 0;
+}
+
+void volume_close(struct volume *v)
+{
+	cleanup_close(&v->dirfd);
+}
+
+int volume_serialise(const struct volume *v, struct error *err)
+{
+	_close_ int fd = openat(v->dirfd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return error_set(err, -errno, "cannot open the lock of volume %s", v->name);
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return error_set(err, -errno, "cannot lock volume %s", v->name);
+	return take_fd(&fd);
+}
+
 bool mosaic_have(struct mosaic *m, const char *name)
 {
-	return volume_find(m, name, NULL) > 0;
+	return !is_hidden(name) && volume_find(m, name, NULL) > 0;
 }
 
 /* When the directory was made; file systems that do not know say when it was changed. */
@@ -116,6 +183,19 @@ static int creation_time(const struct mosaic *m, const char *name, int64_t *ret)
 	return 0;
 }
 
+/* What the driver knows of it. */
+static int ask_driver(struct mosaic *m, const char *name, struct mosaic_volume *ret,
+		      struct error *err)
+{
+	_volume_ struct volume v = VOLUME_CLOSED;
+	int r = volume_open(m, name, &v, err);
+
+	if (r < 0)
+		return r;
+	ret->raw = v.raw;
+	return m->driver->info(m, &v, ret, err);
+}
+
 /* VOLUME_NONE, without *err, when there is none. */
 static int read_info(struct mosaic *m, const char *name, struct mosaic_volume *ret,
 		     struct error *err)
@@ -127,13 +207,15 @@ static int read_info(struct mosaic *m, const char *name, struct mosaic_volume *r
 	if (kind == VOLUME_NONE)
 		return kind;
 	r = kind < 0 ? kind : creation_time(m, name, &v.created_ns);
+	if (r == 0 && !v.parent[0])
+		r = read_link(m, name, "origin", v.parent);
 	if (r == -ENOENT)
 		return VOLUME_NONE; /* dropped just now */
 	if (r < 0)
 		return error_set(err, r, "cannot look at volume %s", name);
 	snprintf(v.name, sizeof(v.name), "%s", name);
-	v.read_only = kind == VOLUME_TREE;
-	r = m->driver->info ? m->driver->info(m, &v, err) : 0;
+	v.read_only = kind == VOLUME_TREE || kind == VOLUME_LAYER;
+	r = m->driver->info ? ask_driver(m, name, &v, err) : 0;
 	if (r < 0)
 		return r;
 	*ret = v;
@@ -167,7 +249,11 @@ static int call_for_entry(int dirfd, const char *name, void *arg)
 	int r;
 
 	(void)dirfd;
+	if (is_hidden(name))
+		return 0;
 	r = read_info(e->m, name, &v, e->err);
+	if (r == -ENOENT)
+		return 0; /* dropped just now */
 	if (r > 0)
 		r = e->fn(&v, e->arg);
 	if (r != 0)

@@ -124,7 +124,9 @@ static void check_tree(struct bench *b, const char *id, const json_t *tree)
 	json_t *spec;
 
 	store_volume_name(volume, id);
-	assert_ok(b, mosaic_mount(b->im.mosaic, volume, MOSAIC_MOUNT_READONLY, 0, &root, &b->err));
+	assert_ok(b, mosaic_mount(b->im.mosaic, volume,
+				  &(struct mosaic_mount){ .flags = MOSAIC_MOUNT_READONLY }, &root,
+				  &b->err));
 	json_object_foreach((json_t *)tree, path, spec)
 		check_entry(root, path, json_string_value(spec));
 }

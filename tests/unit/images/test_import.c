@@ -58,7 +58,9 @@ static int open_volume(struct bench *b, const char *volume)
 {
 	int fd;
 
-	assert_ok(b, mosaic_mount(b->im.mosaic, volume, MOSAIC_MOUNT_READONLY, 0, &fd, &b->err));
+	assert_ok(b, mosaic_mount(b->im.mosaic, volume,
+				  &(struct mosaic_mount){ .flags = MOSAIC_MOUNT_READONLY }, &fd,
+				  &b->err));
 	return fd;
 }
 
@@ -188,7 +190,8 @@ static void test_fetched_file_changes_nothing(void **state)
 	build(b, "app", "x.aci", "none", built);
 	import(b, file, id);
 	put(b->dirfd, "x.aci", "overwritten"); /* the same inode */
-	assert_ok(b, mosaic_drop(b->im.mosaic, (store_volume_name(volume, id), volume), &b->err));
+	assert_ok(b, mosaic_drop(b->im.mosaic, (store_volume_name(volume, id), volume),
+				 MOSAIC_DROP_UNCHECKED, &b->err));
 	root = render(b, id, volume);
 	assert_file(root, "x", "before");
 }
@@ -467,13 +470,13 @@ static void test_lost_volume_comes_back(void **state)
 
 	import_one(b, "app", "x", "x", "", id);
 	store_volume_name(volume, id);
-	assert_ok(b, mosaic_drop(b->im.mosaic, volume, &b->err));
+	assert_ok(b, mosaic_drop(b->im.mosaic, volume, MOSAIC_DROP_UNCHECKED, &b->err));
 	root = render(b, id, volume);
 	assert_file(root, "x", "x");
 	assert_nothing_staged(b);
 	cleanup_close(&root);
 	/* but not from an archive that is another one by now */
-	assert_ok(b, mosaic_drop(b->im.mosaic, volume, &b->err));
+	assert_ok(b, mosaic_drop(b->im.mosaic, volume, MOSAIC_DROP_UNCHECKED, &b->err));
 	archive = str_printf("store/images/%s/aci", id);
 	root = openat(b->dirfd, archive, O_WRONLY | O_CLOEXEC);
 	assert_int_equal(pwrite(root, "Z", 1, 2048 + 600), 1);
@@ -617,7 +620,7 @@ static void test_remove(void **state)
 	assert_int_equal(images_remove(&b->im, id, &b->err), -EBUSY);
 	assert_non_null(strstr(b->err.text, "app web of pod 0b0a4c7e-2c0b-4f7e-9d11-6a8d3c9b1f00"));
 	assert_true(mosaic_have(b->im.mosaic, volume));
-	assert_ok(b, mosaic_drop(b->im.mosaic, POD, &b->err));
+	assert_ok(b, mosaic_drop(b->im.mosaic, POD, MOSAIC_DROP_UNCHECKED, &b->err));
 	assert_ok(b, images_remove(&b->im, id, &b->err));
 	assert_false(mosaic_have(b->im.mosaic, volume));
 	assert_int_equal(images_remove(&b->im, id, &b->err), -ENOENT);

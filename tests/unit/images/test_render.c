@@ -52,7 +52,9 @@ static int open_volume(struct bench *b, const char *volume)
 {
 	int fd;
 
-	assert_ok(b, mosaic_mount(b->im.mosaic, volume, MOSAIC_MOUNT_READONLY, 0, &fd, &b->err));
+	assert_ok(b, mosaic_mount(b->im.mosaic, volume,
+				  &(struct mosaic_mount){ .flags = MOSAIC_MOUNT_READONLY }, &fd,
+				  &b->err));
 	return fd;
 }
 
@@ -289,7 +291,7 @@ static void test_rendered_once_more(void **state)
 	assert_ok(b, lay_tree(&(struct lay){ .src = first, .dst = kept }, &b->err));
 	assert_same(b, first, kept);
 	close(take_fd(&first));
-	assert_ok(b, mosaic_drop(b->im.mosaic, one, &b->err));
+	assert_ok(b, mosaic_drop(b->im.mosaic, one, MOSAIC_DROP_UNCHECKED, &b->err));
 	assert_ok(b, images_render(&b->im, id, two, NULL, &b->err));
 	assert_string_equal(one, two);
 	second = open_volume(b, two);

@@ -30,7 +30,10 @@ static int attach(struct scratch *s, const char *volume, unsigned flags)
 	_close_ int fd = -1, target = -1;
 	char place[64];
 
-	assert_ok(mosaic_mount(s->mosaic, volume, flags, MOUNT_NOSUID, &fd, &err), &err);
+	assert_ok(mosaic_mount(s->mosaic, volume,
+			       &(struct mosaic_mount){ .flags = flags, .attributes = MOUNT_NOSUID },
+			       &fd, &err),
+		  &err);
 	snprintf(place, sizeof(place), "at-%s", volume);
 	assert_true(mkdirat(s->dirfd, place, 0755) == 0 || errno == EEXIST);
 	target = openat(s->dirfd, place, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -128,7 +131,10 @@ static void mounts_are_of_nobody_until_attached(void **state)
 	commit_hello(s, "tree");
 	assert_ok(mosaic_clone(s->mosaic, "clone", "tree", &err), &err);
 	assert_int_equal(file_read(AT_FDCWD, "/proc/self/mountinfo", 1 << 20, &before, NULL), 0);
-	assert_ok(mosaic_mount(s->mosaic, "clone", 0, MOUNT_NOSUID | MOUNT_NODEV, &fd, &err), &err);
+	assert_ok(mosaic_mount(s->mosaic, "clone",
+			       &(struct mosaic_mount){ .attributes = MOUNT_NOSUID | MOUNT_NODEV },
+			       &fd, &err),
+		  &err);
 	assert_int_equal(file_read(AT_FDCWD, "/proc/self/mountinfo", 1 << 20, &after, NULL), 0);
 	assert_string_equal(before, after);
 	assert_file(fd, "hello", "hello");
@@ -168,7 +174,10 @@ static void read_only_is_read_only(void **state)
 	running = attach(s, "clone", MOSAIC_MOUNT_VOLATILE);
 	put(running, "hello", "changed");
 	assert_int_equal(mkdirat(s->dirfd, "reader", 0755), 0);
-	assert_ok(mosaic_mount(s->mosaic, "clone", MOSAIC_MOUNT_READONLY, 0, &clone, &err), &err);
+	assert_ok(mosaic_mount(s->mosaic, "clone",
+			       &(struct mosaic_mount){ .flags = MOSAIC_MOUNT_READONLY }, &clone,
+			       &err),
+		  &err);
 	assert_file(clone, "hello", "changed");
 	assert_int_equal(mkdirat(clone, "new", 0755), -1);
 	assert_int_equal(errno, EROFS);
@@ -221,7 +230,7 @@ static void clone_of_a_clone_is_independent(void **state)
 	assert_ok(mosaic_clone(s->mosaic, "two", "one", &err), &err);
 	assert_ok(mosaic_info(s->mosaic, "two", &v, &err), &err);
 	assert_string_equal(v.parent, "tree");
-	assert_ok(mosaic_drop(s->mosaic, "one", &err), &err);
+	assert_ok(mosaic_drop(s->mosaic, "one", MOSAIC_DROP_UNCHECKED, &err), &err);
 	two = attach(s, "two", 0);
 	assert_missing(two, "hello");
 	assert_file(two, "mine", "first");
@@ -234,12 +243,12 @@ static void clone_of_a_created_volume_is_a_copy(void **state)
 	struct error err = { 0 };
 	int fd;
 
-	assert_ok(mosaic_create(s->mosaic, "data", &err), &err);
+	assert_ok(mosaic_create(s->mosaic, "data", NULL, &err), &err);
 	fd = attach(s, "data", 0);
 	put(fd, "file", "kept");
 	detach(s, &fd, "data");
 	assert_ok(mosaic_clone(s->mosaic, "copy", "data", &err), &err);
-	assert_ok(mosaic_drop(s->mosaic, "data", &err), &err);
+	assert_ok(mosaic_drop(s->mosaic, "data", MOSAIC_DROP_UNCHECKED, &err), &err);
 	fd = attach(s, "copy", 0);
 	assert_file(fd, "file", "kept");
 	put(fd, "file", "changed");
@@ -253,11 +262,11 @@ static void parent_in_use_cannot_be_dropped(void **state)
 
 	commit_hello(s, "tree");
 	assert_ok(mosaic_clone(s->mosaic, "clone", "tree", &err), &err);
-	assert_int_equal(mosaic_drop(s->mosaic, "tree", &err), -EBUSY);
+	assert_int_equal(mosaic_drop(s->mosaic, "tree", MOSAIC_DROP_UNCHECKED, &err), -EBUSY);
 	assert_non_null(strstr(err.text, "clone"));
 	assert_true(mosaic_have(s->mosaic, "tree"));
-	assert_ok(mosaic_drop(s->mosaic, "clone", &err), &err);
-	assert_ok(mosaic_drop(s->mosaic, "tree", &err), &err);
+	assert_ok(mosaic_drop(s->mosaic, "clone", MOSAIC_DROP_UNCHECKED, &err), &err);
+	assert_ok(mosaic_drop(s->mosaic, "tree", MOSAIC_DROP_UNCHECKED, &err), &err);
 	assert_int_equal(count_entries(s, "volumes"), 0);
 	assert_int_equal(count_entries(s, "staging"), 0);
 }
@@ -273,12 +282,12 @@ static void volatile_use_is_remembered(void **state)
 	fd = attach(s, "clone", MOSAIC_MOUNT_VOLATILE);
 	put(fd, "hello", "changed");
 	detach(s, &fd, "clone");
-	assert_int_equal(mosaic_mount(s->mosaic, "clone", 0, 0, &fd, &err), -ESTALE);
+	assert_int_equal(mosaic_mount(s->mosaic, "clone", NULL, &fd, &err), -ESTALE);
 	assert_non_null(strstr(err.text, "volatile"));
 	fd = attach(s, "clone", MOSAIC_MOUNT_VOLATILE);
 	assert_file(fd, "hello", "changed");
 	detach(s, &fd, "clone");
-	assert_ok(mosaic_drop(s->mosaic, "clone", &err), &err);
+	assert_ok(mosaic_drop(s->mosaic, "clone", MOSAIC_DROP_UNCHECKED, &err), &err);
 	assert_int_equal(count_entries(s, "volumes"), 1);
 	assert_int_equal(count_entries(s, "staging"), 0);
 }
@@ -293,9 +302,9 @@ static void damage_is_told(void **state)
 	commit_hello(s, "tree");
 	assert_ok(mosaic_clone(s->mosaic, "clone", "tree", &err), &err);
 	assert_int_equal(renameat(location, "volumes/tree", location, "volumes/lost"), 0);
-	assert_int_equal(mosaic_mount(s->mosaic, "clone", 0, 0, &fd, &err), -ENOENT);
+	assert_int_equal(mosaic_mount(s->mosaic, "clone", NULL, &fd, &err), -ENOENT);
 	assert_non_null(strstr(err.text, "damaged"));
-	assert_int_equal(mosaic_mount(s->mosaic, "nothing", 0, 0, &fd, &err), -ENOENT);
+	assert_int_equal(mosaic_mount(s->mosaic, "nothing", NULL, &fd, &err), -ENOENT);
 	assert_non_null(strstr(err.text, "no volume nothing"));
 	assert_int_equal(fd, -1);
 }
@@ -361,14 +370,14 @@ static void drop_works_on_a_full_disk(void **state)
 	assert_int_equal(mount_attach(tmpfs, target), 0);
 	snprintf(small, sizeof(small), "%s/small/m", s->path);
 	assert_ok(mosaic_open(&m, small, "plain", MOSAIC_OPEN_CREATE, &err), &err);
-	assert_ok(mosaic_create(m, "data", &err), &err);
+	assert_ok(mosaic_create(m, "data", NULL, &err), &err);
 	snprintf(place, sizeof(place), "%s/volumes/data/data", small);
 	data = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	do
 		snprintf(name, sizeof(name), "%u", n++);
 	while (file_write(data, name, small, 100, 0600, 0) == 0 && n < 10000);
 	assert_true(n < 10000);
-	assert_ok(mosaic_drop(m, "data", &err), &err);
+	assert_ok(mosaic_drop(m, "data", MOSAIC_DROP_UNCHECKED, &err), &err);
 	assert_false(mosaic_have(m, "data"));
 	mosaic_close(m);
 	snprintf(place, sizeof(place), "%s/small", s->path);

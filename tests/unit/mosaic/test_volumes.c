@@ -70,17 +70,18 @@ static void names_are_plain_components(void **state)
 	char longest[MOSAIC_NAME_MAX + 2];
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		assert_int_equal(mosaic_create(s->mosaic, bad[i], &err), -EINVAL);
+		assert_int_equal(mosaic_create(s->mosaic, bad[i], NULL, &err), -EINVAL);
 		assert_int_equal(mosaic_clone(s->mosaic, "x", bad[i], &err), -EINVAL);
 		assert_int_equal(mosaic_clone(s->mosaic, bad[i], "x", &err), -EINVAL);
-		assert_int_equal(mosaic_drop(s->mosaic, bad[i], &err), -EINVAL);
+		assert_int_equal(mosaic_drop(s->mosaic, bad[i], MOSAIC_DROP_UNCHECKED, &err),
+				 -EINVAL);
 		assert_false(mosaic_have(s->mosaic, bad[i]));
 	}
 	memset(longest, 'n', sizeof(longest));
 	longest[MOSAIC_NAME_MAX + 1] = '\0';
-	assert_int_equal(mosaic_create(s->mosaic, longest, &err), -EINVAL);
+	assert_int_equal(mosaic_create(s->mosaic, longest, NULL, &err), -EINVAL);
 	longest[MOSAIC_NAME_MAX] = '\0';
-	assert_ok(mosaic_create(s->mosaic, longest, &err), &err);
+	assert_ok(mosaic_create(s->mosaic, longest, NULL, &err), &err);
 	assert_true(mosaic_have(s->mosaic, longest));
 	assert_int_equal(count_entries(s, "volumes"), 1);
 	assert_int_equal(count_entries(s, "staging"), 0);
@@ -203,7 +204,8 @@ static void clones_are_independent_copies(void **state)
 	assert_ok(mosaic_info(s->mosaic, "second", &v, &err), &err);
 	assert_false(v.read_only);
 	assert_int_equal(count_entries(s, "staging"), 0);
-	assert_ok(mosaic_drop(s->mosaic, "tree", &err), &err); /* copies need no parent */
+	assert_ok(mosaic_drop(s->mosaic, "tree", MOSAIC_DROP_UNCHECKED, &err),
+		  &err); /* copies need no parent */
 	assert_ok(mosaic_sync(s->mosaic, &err), &err);
 }
 
@@ -213,10 +215,10 @@ static void drop_removes_and_missing_is_fine(void **state)
 	struct mosaic_volume v;
 	struct error err = { 0 };
 
-	assert_ok(mosaic_drop(s->mosaic, "nothing", &err), &err);
-	assert_ok(mosaic_create(s->mosaic, "data", &err), &err);
-	assert_int_equal(mosaic_create(s->mosaic, "data", &err), -EEXIST);
-	assert_ok(mosaic_drop(s->mosaic, "data", &err), &err);
+	assert_ok(mosaic_drop(s->mosaic, "nothing", MOSAIC_DROP_UNCHECKED, &err), &err);
+	assert_ok(mosaic_create(s->mosaic, "data", NULL, &err), &err);
+	assert_int_equal(mosaic_create(s->mosaic, "data", NULL, &err), -EEXIST);
+	assert_ok(mosaic_drop(s->mosaic, "data", MOSAIC_DROP_UNCHECKED, &err), &err);
 	assert_false(mosaic_have(s->mosaic, "data"));
 	assert_int_equal(mosaic_info(s->mosaic, "data", &v, &err), -ENOENT);
 	assert_int_equal(count_entries(s, "volumes"), 0);
@@ -244,11 +246,11 @@ static void drop_needs_no_room(void **state)
 	int r;
 
 	commit_hello(s, "tree");
-	assert_ok(mosaic_create(s->mosaic, "data", &err), &err);
+	assert_ok(mosaic_create(s->mosaic, "data", NULL, &err), &err);
 	disk_is_full = true;
-	r = mosaic_drop(s->mosaic, "tree", &err);
+	r = mosaic_drop(s->mosaic, "tree", MOSAIC_DROP_UNCHECKED, &err);
 	assert_ok(r, &err);
-	r = mosaic_drop(s->mosaic, "data", &err);
+	r = mosaic_drop(s->mosaic, "data", MOSAIC_DROP_UNCHECKED, &err);
 	disk_is_full = false;
 	assert_ok(r, &err);
 	assert_int_equal(count_entries(s, "volumes"), 0);
@@ -276,7 +278,7 @@ static void each_sees_whole_volumes_only(void **state)
 	_close_ int location = open(s->location, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	commit_hello(s, "tree");
-	assert_ok(mosaic_create(s->mosaic, "data", &err), &err);
+	assert_ok(mosaic_create(s->mosaic, "data", NULL, &err), &err);
 	assert_int_equal(mkdirat(location, "volumes/begun", 0700), 0);
 	assert_ok(mosaic_each(s->mosaic, see, &seen, &err), &err);
 	assert_int_equal(seen.n, 2);
@@ -298,22 +300,6 @@ static void damaged_parent_is_told(void **state)
 	assert_non_null(strstr(err.text, "odd"));
 }
 
-static void what_no_driver_does_is_refused_in_words(void **state)
-{
-	struct scratch *s = *state;
-	struct error err = { 0 };
-	char device[PATH_MAX];
-
-	assert_int_equal(mosaic_snapshot(s->mosaic, "a", "b", &err), -EOPNOTSUPP);
-	assert_non_null(strstr(err.text, "the driver plain of "));
-	assert_int_equal(mosaic_attach(s->mosaic, "a", device, &err), -EOPNOTSUPP);
-	assert_int_equal(mosaic_detach(s->mosaic, "a", &err), -EOPNOTSUPP);
-	assert_int_equal(mosaic_resize(s->mosaic, "a", 1 << 20, &err), -EOPNOTSUPP);
-	assert_int_equal(mosaic_send(s->mosaic, "a", NULL, 1, &err), -EOPNOTSUPP);
-	assert_int_equal(mosaic_receive(s->mosaic, "a", 0, &err), -EOPNOTSUPP);
-	assert_int_equal(mosaic_receive(s->mosaic, ".a", 0, &err), -EINVAL);
-}
-
 #define PLAIN(f) cmocka_unit_test_setup_teardown(f, plain_setup, scratch_teardown)
 
 int main(void)
@@ -331,7 +317,6 @@ int main(void)
 		PLAIN(drop_needs_no_room),
 		PLAIN(each_sees_whole_volumes_only),
 		PLAIN(damaged_parent_is_told),
-		PLAIN(what_no_driver_does_is_refused_in_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,295 @@
+/*
+ * Clones, snapshots and rollbacks. All are a copy of one volume, made in staging: a clone and a
+ * snapshot then get their name by a rename, a rollback changes places with the volume. The source is locked
+ * meanwhile, so that nobody begins to write to it; who wrote before is found by volume_need_unused().
+ */
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+
+#include "base/base.h"
+#include "mosaic/driver.h"
+
+enum { EXCHANGE = 2 }; /* RENAME_EXCHANGE, which only newer C libraries declare */
+
+/* Two names for one thing: read-only volumes may be copied whoever reads them. */
+static bool is_read_only(const struct volume *v)
+{
+	return v->kind == VOLUME_TREE || v->kind == VOLUME_LAYER;
+}
+
+static int open_source(struct mosaic *m, const char *from, const char *what, struct volume *ret,
+		       struct error *err)
+{
+	_volume_ struct volume v = VOLUME_CLOSED;
+	int r = volume_open(m, from, &v, err);
+
+	if (r == 0 && !is_read_only(&v) && !(m->features & MOSAIC_SNAPSHOT_LIVE))
+		r = volume_need_unused(m, &v, what, err);
+	if (r < 0)
+		return r;
+	*ret = v;
+	v.dirfd = -1;
+	return 0;
+}
+
+/* What is the core's in a copy. */
+static int prepare(int dirfd, const struct volume *from, struct error *err)
+{
+	_close_ int raw = -1;
+
+	if (symlinkat(from->name, dirfd, "origin") < 0)
+		return error_set(err, -errno, "cannot note where a copy of %s is from", from->name);
+	if (!from->raw)
+		return 0;
+	raw = openat(dirfd, "raw", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return raw < 0 ? error_set(err, -errno, "cannot mark a copy of %s as raw", from->name) : 0;
+}
+
+static int begin_copy(struct mosaic *m, const struct volume *from, struct mosaic_staged *s,
+		      struct error *err)
+{
+	int r = volume_begin(m, s, err);
+
+	return r < 0 ? r : prepare(s->lock_fd, from, err);
+}
+
+static int finish_copy(struct mosaic *m, struct mosaic_staged *s, const char *name,
+		       struct error *err)
+{
+	int r = volume_finish(m, s, name, err);
+
+	return r == MOSAIC_EXISTS ? error_set(err, -EEXIST, "there is a volume %s already.", name)
+				  : r;
+}
+
+static int need_copy(const struct mosaic *m, const char *what, struct error *err)
+{
+	return m->driver->copy ? 0
+			       : error_set(err, -EOPNOTSUPP, "the driver %s of %s cannot %s.",
+					   m->driver->name, m->location, what);
+}
+
+static int copy_volume(struct mosaic *m, const char *name, const char *from, bool read_only,
+		       struct error *err)
+{
+	struct mosaic_staged s = MOSAIC_STAGED_NONE;
+	_volume_ struct volume source = VOLUME_CLOSED;
+	int r;
+
+	r = open_source(m, from, read_only ? "snapshot" : "clone", &source, err);
+	if (r < 0)
+		return r;
+	r = begin_copy(m, &source, &s, err);
+	if (r == 0) {
+		const struct volume_copy c = { s.lock_fd, &source, read_only };
+
+		r = m->driver->copy(m, &c, err);
+	}
+	if (r == 0)
+		r = finish_copy(m, &s, name, err);
+	mosaic_discard(m, &s);
+	return r;
+}
+
+static int check_names(const char *name, const char *from, struct error *err)
+{
+	int r = volume_check_name(name, err);
+
+	return r < 0 ? r : volume_check_name(from, err);
+}
+
+int mosaic_clone(struct mosaic *m, const char *name, const char *from, struct error *err)
+{
+	int r = check_names(name, from, err);
+
+	if (r < 0)
+		return r;
+	if (m->driver->clone)
+		r = m->driver->clone(m, name, from, err);
+	else
+		r = copy_volume(m, name, from, false, err);
+	if (r == 0)
+		volume_event(m, MOSAIC_EVENT_CLONE, name, from);
+	return r;
+}
+
+static int sync_all(struct mosaic *m, struct error *err)
+{
+	int r = mosaic_sync(m, err);
+
+	return r < 0 ? r : volume_sync_names(m, err);
+}
+
+int mosaic_snapshot(struct mosaic *m, const char *name, const char *from, struct error *err)
+{
+	int r = check_names(name, from, err);
+
+	if (r == 0)
+		r = need_copy(m, "take snapshots", err);
+	if (r == 0)
+		r = copy_volume(m, name, from, true, err);
+	if (r == 0)
+		r = sync_all(m, err);
+	if (r == 0)
+		volume_event(m, MOSAIC_EVENT_SNAPSHOT, name, from);
+	return r;
+}
+
+/* ---- several at once ------------------------------------------------------------------------- */
+
+struct set {
+	struct mosaic *m;
+	const struct mosaic_pair *pairs;
+	size_t n;
+	struct volume *from;
+	struct mosaic_staged *staged;
+	struct volume_copy *copies;
+	size_t named; /* that have their name already */
+};
+
+static void set_free(struct set *s)
+{
+	for (size_t i = 0; s->from && i < s->n; i++)
+		volume_close(&s->from[i]);
+	for (size_t i = 0; s->staged && i < s->n; i++)
+		mosaic_discard(s->m, &s->staged[i]);
+	free(s->from);
+	free(s->staged);
+	free(s->copies);
+}
+
+static int set_open(struct set *s, bool quiet, struct error *err)
+{
+	s->from = calloc(s->n, sizeof(*s->from));
+	s->staged = calloc(s->n, sizeof(*s->staged));
+	s->copies = calloc(s->n, sizeof(*s->copies));
+	if (!s->from || !s->staged || !s->copies)
+		return error_set(err, -ENOMEM, "snapshots of %zu volumes", s->n);
+	for (size_t i = 0; i < s->n; i++) {
+		s->from[i] = (struct volume)VOLUME_CLOSED;
+		s->staged[i] = (struct mosaic_staged)MOSAIC_STAGED_NONE;
+	}
+	for (size_t i = 0; i < s->n; i++) {
+		int r = check_names(s->pairs[i].name, s->pairs[i].from, err);
+
+		if (r == 0 && mosaic_have(s->m, s->pairs[i].name))
+			r = error_set(err, -EEXIST, "there is a volume %s already.",
+				      s->pairs[i].name);
+		if (r == 0)
+			r = volume_open(s->m, s->pairs[i].from, &s->from[i], err);
+		if (r == 0 && !quiet && !is_read_only(&s->from[i]) &&
+		    !(s->m->features & MOSAIC_SNAPSHOT_SET))
+			r = volume_need_unused(s->m, &s->from[i], "snapshot", err);
+		if (r == 0)
+			r = begin_copy(s->m, &s->from[i], &s->staged[i], err);
+		if (r < 0)
+			return r;
+		s->copies[i] = (struct volume_copy){ s->staged[i].lock_fd, &s->from[i],
+						     .read_only = true };
+	}
+	return 0;
+}
+
+static int set_copy(struct set *s, struct error *err)
+{
+	const struct mosaic_driver *d = s->m->driver;
+	int r = 0;
+
+	if (d->snapshot_set)
+		return d->snapshot_set(s->m, s->copies, s->n, err);
+	for (size_t i = 0; i < s->n && r == 0; i++)
+		r = d->copy(s->m, &s->copies[i], err);
+	return r;
+}
+
+/* A name may be taken since it was looked at: then those that have theirs lose it again. */
+static int set_name(struct set *s, struct error *err)
+{
+	int r = mosaic_sync(s->m, err);
+
+	for (; r == 0 && s->named < s->n; s->named++) {
+		r = finish_copy(s->m, &s->staged[s->named], s->pairs[s->named].name, err);
+		if (r < 0)
+			break;
+	}
+	if (r == 0)
+		return volume_sync_names(s->m, err);
+	while (s->named > 0)
+		(void)!mosaic_drop(s->m, s->pairs[--s->named].name, MOSAIC_DROP_UNCHECKED, NULL);
+	return r;
+}
+
+int mosaic_snapshot_set(struct mosaic *m, const struct mosaic_pair *pairs, size_t n,
+			const struct mosaic_quiesce *q, struct error *err)
+{
+	_cleanup_(set_free) struct set s = { .m = m, .pairs = pairs, .n = n };
+	bool ask = q && q->quiesce && !(m->features & MOSAIC_SNAPSHOT_SET);
+	int r = need_copy(m, "take snapshots", err);
+
+	if (r == 0)
+		r = set_open(&s, ask, err);
+	if (r == 0 && ask)
+		r = q->quiesce(q->arg, err);
+	if (r < 0)
+		return r;
+	r = set_copy(&s, err);
+	if (ask && q->resume)
+		q->resume(q->arg);
+	if (r == 0)
+		r = set_name(&s, err);
+	for (size_t i = 0; i < n && r == 0; i++)
+		volume_event(m, MOSAIC_EVENT_SNAPSHOT, pairs[i].name, pairs[i].from);
+	return r;
+}
+
+/* ---- rollback -------------------------------------------------------------------------------- */
+
+static int exchange(struct mosaic *m, const struct mosaic_staged *s, const char *name,
+		    struct error *err)
+{
+	char staged[VOLUME_PATH], volume[VOLUME_PATH];
+
+	staging_path(staged, s->name);
+	volume_path(volume, name, NULL);
+	if (syscall(SYS_renameat2, m->dirfd, staged, m->dirfd, volume, EXCHANGE) < 0)
+		return error_set(err, -errno, "cannot put the copy in the place of volume %s",
+				 name);
+	return 0;
+}
+
+int mosaic_rollback(struct mosaic *m, const char *name, const char *snapshot, struct error *err)
+{
+	_volume_ struct volume v = VOLUME_CLOSED, source = VOLUME_CLOSED;
+	struct mosaic_staged s = MOSAIC_STAGED_NONE;
+	int r = need_copy(m, "roll a volume back", err);
+
+	if (r == 0)
+		r = volume_open(m, name, &v, err);
+	if (r == 0 && is_read_only(&v))
+		r = error_set(err, -EROFS, "volume %s is read-only: there is nothing to roll back.",
+			      name);
+	if (r == 0)
+		r = volume_need_unused(m, &v, "rollback", err);
+	if (r == 0)
+		r = open_source(m, snapshot, "rollback", &source, err);
+	if (r == 0)
+		r = begin_copy(m, &source, &s, err);
+	if (r == 0) {
+		const struct volume_copy c = { s.lock_fd, &source, .read_only = false };
+
+		r = m->driver->copy(m, &c, err);
+	}
+	if (r == 0)
+		r = volume_copy_data(&v, s.lock_fd, err);
+	if (r == 0)
+		r = mosaic_sync(m, err);
+	if (r == 0)
+		r = exchange(m, &s, name, err);
+	if (r == 0)
+		r = volume_sync_names(m, err);
+	mosaic_discard(m, &s); /* what the volume was */
+	if (r == 0)
+		volume_event(m, MOSAIC_EVENT_ROLLBACK, name, snapshot);
+	return r;
+}
