@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "cli/edit.h"
 #include "cli/interrupt.h"
 #include "cli/teardown.h"
 
@@ -57,6 +58,31 @@ static int fill_apps(struct pod *pod)
 	return 0;
 }
 
+/* Named volumes have to be there: nothing is made in passing. */
+static int fill_volumes(struct launch *l, struct error *err)
+{
+	const struct appc_pod *manifest = l->pod.manifest;
+	struct pod_launch *launch = &l->pod.launch;
+
+	for (size_t i = 0; i < manifest->n_volumes; i++) {
+		const struct appc_volume *v = &manifest->volumes[i];
+		struct pod_launch_volume *at;
+
+		if (!v->named)
+			continue;
+		at = edit_grow(&launch->volumes, &launch->n_volumes, sizeof(*launch->volumes));
+		if (!at || copy(&at->name, v->name) < 0 ||
+		    (at->volume = str_printf("volume.%s", v->named)) == NULL)
+			return error_set(err, -ENOMEM, "the pod");
+		if (!mosaic_have(l->mosaic, at->volume))
+			return error_set(
+				err, -ENOENT,
+				"there is no volume %s in %s: carob volume create %s makes it.",
+				v->named, mosaic_location(l->mosaic), v->named);
+	}
+	return 0;
+}
+
 static int fill(struct launch *l, const struct launch_plan *plan, struct error *err)
 {
 	const struct pod_request *o = &plan->request->pod;
@@ -73,7 +99,7 @@ static int fill(struct launch *l, const struct launch_plan *plan, struct error *
 	    copy(&launch->mosaic, mosaic_location(l->mosaic)) < 0 || fill_apps(&l->pod) < 0 ||
 	    fill_ignored(launch, &o->ignored_isolators) < 0)
 		return error_set(err, -ENOMEM, "the pod");
-	return 0;
+	return fill_volumes(l, err);
 }
 
 static int write_uuid_file(struct launch *l, const char *path, struct error *err)

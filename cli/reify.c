@@ -170,6 +170,7 @@ static int add_volume_mount(struct appc_pod *pod, struct appc_pod_app *app, cons
 
 	v.name = strdup(like->name);
 	v.source = like->source ? strdup(like->source) : NULL;
+	v.named = NULL;
 	if (!m.volume || !m.path || !v.name || (like->source && !v.source)) {
 		mount_deinit(&m);
 		volume_deinit(&v);

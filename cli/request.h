@@ -63,7 +63,7 @@ void run_request_deinit(struct run_request *r);
 
 /* ---- values of options ----------------------------------------------------------------------- */
 
-/* NAME,kind=empty|host[,KEY=VALUE]... The strings of *ret are the caller's. */
+/* NAME,kind=empty|host|named[,KEY=VALUE]... The strings of *ret are the caller's. */
 int volume_parse(const char *text, struct appc_volume *ret, struct error *err) _must_check_;
 void volume_deinit(struct appc_volume *v);
 

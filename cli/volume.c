@@ -9,6 +9,7 @@ void volume_deinit(struct appc_volume *v)
 {
 	free(v->name);
 	free(v->source);
+	free(v->named);
 	*v = (struct appc_volume){ 0 };
 }
 
@@ -70,16 +71,18 @@ static int boolean(const char *value, bool *ret)
 /* A volume while its keys are read: which ones only one kind has. */
 struct volume_draft {
 	struct appc_volume v;
-	bool has_kind, has_owner;
+	bool has_kind, has_owner, is_named;
+	char *source;
 };
 
 static int set_kind(void *target, const char *value)
 {
 	struct volume_draft *d = target;
 
-	if (!str_eq(value, "empty") && !str_eq(value, "host"))
+	d->is_named = str_eq(value, "named");
+	if (!str_eq(value, "empty") && !str_eq(value, "host") && !d->is_named)
 		return -EINVAL;
-	d->v.kind = value[0] == 'e' ? APPC_VOLUME_EMPTY : APPC_VOLUME_HOST;
+	d->v.kind = value[0] == 'h' ? APPC_VOLUME_HOST : APPC_VOLUME_EMPTY;
 	d->has_kind = true;
 	return 0;
 }
@@ -88,7 +91,7 @@ static int set_source(void *target, const char *value)
 {
 	struct volume_draft *d = target;
 
-	return path_is_clean_absolute(value) ? edit_replace(&d->v.source, value) : -EINVAL;
+	return edit_replace(&d->source, value);
 }
 
 static int set_read_only(void *target, const char *value)
@@ -164,13 +167,26 @@ static int volume_check(const struct volume_draft *d, struct error *err)
 	if (!appc_is_name(d->v.name))
 		return error_set(err, -EINVAL, "%s is no name for a volume.", d->v.name);
 	if (!d->has_kind)
-		return error_set(err, -EINVAL, "kind=empty or kind=host is missing.");
-	if (d->v.kind == APPC_VOLUME_HOST && !d->v.source)
+		return error_set(err, -EINVAL, "kind=empty, kind=host or kind=named is missing.");
+	if (d->v.kind == APPC_VOLUME_HOST && !d->source)
 		return error_set(err, -EINVAL, "a host volume needs source=PATH.");
-	if (d->v.kind == APPC_VOLUME_HOST && d->has_owner)
+	if (d->v.kind == APPC_VOLUME_HOST && !path_is_clean_absolute(d->source))
+		return error_set(err, -EINVAL, "source cannot be %s.", d->source);
+	if ((d->v.kind == APPC_VOLUME_HOST || d->is_named) && d->has_owner)
 		return error_set(err, -EINVAL, "mode, uid and gid are for empty volumes only.");
-	if (d->v.kind == APPC_VOLUME_EMPTY && d->v.source)
+	if (d->v.kind == APPC_VOLUME_EMPTY && d->source && !d->is_named)
 		return error_set(err, -EINVAL, "an empty volume has no source.");
+	return 0;
+}
+
+/* The source of a named volume is its name, and its own name where none is given. */
+static int volume_finish(struct volume_draft *d)
+{
+	char **to = d->is_named ? &d->v.named : &d->v.source;
+
+	if (d->is_named && !d->source)
+		return edit_replace(to, d->v.name);
+	*to = take_ptr(&d->source);
 	return 0;
 }
 
@@ -187,6 +203,9 @@ int volume_parse(const char *text, struct appc_volume *ret, struct error *err)
 		r = pairs_parse(keys, volume_keys, &d, err);
 	if (r == 0)
 		r = volume_check(&d, err);
+	if (r == 0)
+		r = volume_finish(&d);
+	free(d.source);
 	if (r < 0) {
 		volume_deinit(&d.v);
 		return error_prefix(err, r, "--volume %s", text);

@@ -352,11 +352,14 @@ static int check_volume(struct subject *s)
 	int r;
 
 	store_volume_name(volume, s->id);
-	if (!mosaic_have(s->im->mosaic, volume))
+	if (!mosaic_have(s->im->mosaic, volume)) {
+		cleanup_close(&s->tree);
 		return wrong_volume(s, volume, s->whole ? &s->staged : NULL, "it is missing");
+	}
 	if (!s->whole)
 		return 0;
 	r = compare_to(s, volume, s->tree, &what);
+	cleanup_close(&s->tree); /* nobody has it open when it is committed */
 	return r == 0 ? wrong_volume(s, volume, &s->staged, what) : r == 1 ? 0 : r;
 }
 
@@ -381,6 +384,7 @@ static int check_chain(struct subject *s)
 		r = render_lay(s->im, &chain, tree, s->k->err);
 	if (r == 0)
 		r = compare_to(s, volume, tree, &what);
+	cleanup_close(&tree);
 	if (r == 0 && what)
 		r = wrong_volume(s, volume, &staged, what);
 	mosaic_discard(s->im->mosaic, &staged);

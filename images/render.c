@@ -78,6 +78,7 @@ static int render_chain(const struct images *im, const struct chain *c, const ch
 
 	if (r == 0)
 		r = render_lay(im, c, dst, err);
+	cleanup_close(&dst);
 	if (r == 0)
 		r = mosaic_commit(im->mosaic, &staged, volume, err);
 	mosaic_discard(im->mosaic, &staged);

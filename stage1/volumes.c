@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "mosaic/mosaic.h"
+
 #include "stage1/stage1.h"
 
 /* Where a volume may not be put: what is mounted there keeps the app confined. */
@@ -83,6 +85,26 @@ static int make_empty(const struct supervisor *s, const struct appc_volume *v, s
 	return fd < 0 ? error_set(err, fd, "cannot clone the mount of the volume") : take_fd(&fd);
 }
 
+/* The mosaic volume that this empty one is, or NULL. */
+static const char *named_volume(const struct supervisor *s, const struct appc_volume *v)
+{
+	for (size_t i = 0; i < s->pod.launch.n_volumes; i++)
+		if (str_eq(s->pod.launch.volumes[i].name, v->name))
+			return s->pod.launch.volumes[i].volume;
+	return NULL;
+}
+
+static int open_empty(const struct supervisor *s, const struct appc_volume *v, struct error *err)
+{
+	const char *named = named_volume(s, v);
+	int fd, r;
+
+	if (!named)
+		return make_empty(s, v, err);
+	r = mosaic_mount(s->mosaic, named, NULL, &fd, err);
+	return r < 0 ? r : fd;
+}
+
 static int open_host(const struct appc_volume *v, bool *ret_file, struct error *err)
 {
 	_close_ int root = -1, fd = -1;
@@ -124,7 +146,7 @@ static int open_one(const struct supervisor *s, const struct appc_pod_app *app, 
 	r = check_target(app, at, clean, err);
 	if (r < 0)
 		return r;
-	fd = v->kind == APPC_VOLUME_EMPTY ? make_empty(s, v, err) : open_host(v, &ret->file, err);
+	fd = v->kind == APPC_VOLUME_EMPTY ? open_empty(s, v, err) : open_host(v, &ret->file, err);
 	if (fd < 0) {
 		error_prefix(err, fd, "volume %s", v->name);
 		return fd;

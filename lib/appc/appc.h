@@ -221,6 +221,7 @@ struct appc_volume {
 	gid_t gid;
 	bool read_only;
 	int recursive; /* -1 absent (means yes), 0, 1 */
+	char *named; /* no field of the document: the mosaic volume that an empty one is; or NULL */
 };
 
 struct appc_mount {

@@ -115,4 +115,5 @@ void appc_volume_deinit(struct appc_volume *volume)
 {
 	free(volume->name);
 	free(volume->source);
+	free(volume->named);
 }

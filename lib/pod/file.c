@@ -38,6 +38,11 @@ static void launch_deinit(struct pod_launch *l)
 		free(l->apps[i].volume);
 	}
 	free(l->apps);
+	for (size_t i = 0; i < l->n_volumes; i++) {
+		free(l->volumes[i].name);
+		free(l->volumes[i].volume);
+	}
+	free(l->volumes);
 	*l = (struct pod_launch){ 0 };
 }
 
@@ -83,8 +88,20 @@ static const struct json_field app_fields[] = {
 	{ NULL },
 };
 
+#define VOLUME(member) offsetof(struct pod_launch_volume, member)
+
+static const struct json_field volume_fields[] = {
+	{ "name", JSON_KIND_STRING, json_read_string, VOLUME(name), JSON_REQUIRED },
+	{ "volume", JSON_KIND_STRING, json_read_string, VOLUME(volume), JSON_REQUIRED },
+	{ NULL },
+};
+
 static const struct json_list apps_list = {
 	JSON_KIND_OBJECT, json_read_struct, app_fields, sizeof(struct pod_launch_app), LIMIT_APPS,
+};
+static const struct json_list volumes_list = {
+	JSON_KIND_OBJECT, json_read_struct, volume_fields, sizeof(struct pod_launch_volume),
+	LIMIT_ARGS,
 };
 static const struct json_list names_list = {
 	JSON_KIND_STRING, json_read_string, NULL, sizeof(char *), LIMIT_ARGS,
@@ -104,6 +121,7 @@ static const struct json_field launch_fields[] = {
 	{ "ignoredIsolators", JSON_KIND_ARRAY, json_read_list, LAUNCH(ignored_isolators), 0,
 	  &names_list },
 	{ "apps", JSON_KIND_ARRAY, json_read_list, LAUNCH(apps), JSON_REQUIRED, &apps_list },
+	{ "volumes", JSON_KIND_ARRAY, json_read_list, LAUNCH(volumes), 0, &volumes_list },
 	{ NULL },
 };
 
@@ -176,7 +194,7 @@ int pod_read(struct pod *ret, int dirfd, const char *uuid, struct error *err)
 static json_t *launch_json(const struct pod_launch *l)
 {
 	char created[TIME_TEXT];
-	json_t *apps = json_array(), *ignored = json_array(), *root;
+	json_t *apps = json_array(), *ignored = json_array(), *volumes = NULL, *root;
 
 	time_format(created, l->created_ns);
 	for (size_t i = 0; i < l->n_apps; i++)
@@ -185,14 +203,20 @@ static json_t *launch_json(const struct pod_launch *l)
 						      inputs[l->apps[i].input]));
 	for (size_t i = 0; i < l->n_ignored_isolators; i++)
 		json_array_append_new(ignored, json_string(l->ignored_isolators[i]));
+	for (size_t i = 0; i < l->n_volumes; i++) {
+		volumes = volumes ? volumes : json_array();
+		json_array_append_new(volumes, json_pack("{s:s, s:s}", "name", l->volumes[i].name,
+							 "volume", l->volumes[i].volume));
+	}
 	/* json_pack() releases what "o" took also when it fails, and fails on a NULL */
-	root = json_pack("{s:i, s:s?, s:s, s:s, s:s, s:b, s:b, s:I, s:o, s:o}", "version",
+	root = json_pack("{s:i, s:s?, s:s, s:s, s:s, s:b, s:b, s:I, s:o, s:o, s:o*}", "version",
 			 FILE_VERSION, "name", l->name, "hostname", l->hostname, "mosaic",
 			 l->mosaic, "created", created, "detached", l->detached, "keep", l->keep,
 			 "stopGrace", (json_int_t)l->stop_grace_s, "ignoredIsolators", ignored,
-			 "apps", apps);
-	if (root && (json_array_size(apps) != l->n_apps ||
-		     json_array_size(ignored) != l->n_ignored_isolators)) {
+			 "apps", apps, "volumes", volumes);
+	if (root &&
+	    (json_array_size(apps) != l->n_apps || json_array_size(volumes) != l->n_volumes ||
+	     json_array_size(ignored) != l->n_ignored_isolators)) {
 		json_decref(root);
 		return NULL;
 	}

@@ -42,6 +42,12 @@ struct pod_launch_app {
 	enum pod_stdin input;
 };
 
+/* A volume of the manifest, of kind "empty", that is a volume of the mosaic and outlives the pod. */
+struct pod_launch_volume {
+	char *name;
+	char *volume;
+};
+
 struct pod_launch {
 	char *name;     /* --name, or NULL */
 	char *hostname; /* of the pod; default the UUID's first 8 digits with "carob-" before */
@@ -54,6 +60,8 @@ struct pod_launch {
 	size_t n_ignored_isolators;
 	struct pod_launch_app *apps; /* in the order of the manifest's apps */
 	size_t n_apps;
+	struct pod_launch_volume *volumes;
+	size_t n_volumes;
 };
 
 /* A whole pod file. */
