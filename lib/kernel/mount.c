@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 
 /* umount2(2); <sys/mount.h> cannot be had together with <linux/mount.h>. */
-enum { DETACH = 2 };
+enum { DETACH = 2, NOFOLLOW = 8 };
 
 /* What fd says: the system's result, or the negative errno. */
 static int result(long fd)
@@ -119,6 +119,11 @@ int mount_pivot(int dirfd)
 	    syscall(SYS_umount2, ".", DETACH) < 0)
 		return -errno;
 	return 0;
+}
+
+int mount_end(const char *path)
+{
+	return result(syscall(SYS_umount2, path, NOFOLLOW));
 }
 
 int mount_all_private(void)

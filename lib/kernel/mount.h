@@ -50,5 +50,8 @@ int mount_attach_at(int fd, int dirfd, const char *name) _must_check_;
  * directory is / then. */
 int mount_pivot(int dirfd) _must_check_;
 
+/* Ends the uppermost mount at path, as /proc/self/mountinfo writes it. -EBUSY while it is used. */
+int mount_end(const char *path) _must_check_;
+
 /* Changes the propagation of everything in this namespace to private, so that nothing leaks out. */
 int mount_all_private(void) _must_check_;

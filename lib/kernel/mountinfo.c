@@ -133,3 +133,38 @@ int mountinfo_locate(int fd, dev_t *ret_device, char *path, size_t size)
 	}
 	return -ENOENT;
 }
+
+/* Of path, when it is the root of a mount. */
+static int mount_id_at(const char *path, int *ret)
+{
+	struct statx stx;
+
+	if (syscall(SYS_statx, AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_MNT_ID, &stx) < 0)
+		return -errno;
+	if (!(stx.stx_mask & STATX_MNT_ID))
+		return -EOPNOTSUPP;
+	*ret = (int)stx.stx_mnt_id;
+	return stx.stx_attributes & STATX_ATTR_MOUNT_ROOT ? 0 : -EINVAL;
+}
+
+int mountinfo_at(const char *path, char **ret_text, struct mountinfo *ret)
+{
+	_free_ char *text = NULL;
+	struct mountinfo m;
+	char *cursor;
+	int id, r;
+
+	r = mount_id_at(path, &id);
+	if (r == 0)
+		r = file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, NULL);
+	if (r < 0)
+		return r;
+	for (cursor = text; mountinfo_next(&cursor, &m) > 0;) {
+		if (m.id != id)
+			continue;
+		*ret = m;
+		*ret_text = take_ptr(&text);
+		return 0;
+	}
+	return -ENOENT;
+}

@@ -25,3 +25,7 @@ int mountinfo_next(char **cursor, struct mountinfo *ret) _must_check_;
 /* Which file system fd lies in, and its path there ("/" for the root of it), in the caller's namespace. -ENOENT when fd is
  * on a mount that is nowhere. */
 int mountinfo_locate(int fd, dev_t *ret_device, char *path, size_t size) _must_check_;
+
+/* The mount whose root is at path (the uppermost one). *ret points into *ret_text, which the caller
+ * frees. -EINVAL: nothing is mounted there, path is below a mount. */
+int mountinfo_at(const char *path, char **ret_text, struct mountinfo *ret) _must_check_;

@@ -92,16 +92,23 @@ static int copy_volume(struct mosaic *m, const char *name, const char *from, boo
 	return r;
 }
 
-static int check_names(const char *name, const char *from, struct error *err)
-{
-	int r = volume_check_name(name, err);
+/* Two names as their user gave them; room for what the volumeMap makes of them. */
+struct names {
+	char name[MOSAIC_NAME_MAX + 1], from[MOSAIC_NAME_MAX + 1];
+};
 
-	return r < 0 ? r : volume_check_name(from, err);
+static int take_names(struct mosaic *m, const char **name, const char **from, struct names *room,
+		      struct error *err)
+{
+	int r = volume_name(m, name, room->name, err);
+
+	return r < 0 ? r : volume_name(m, from, room->from, err);
 }
 
 int mosaic_clone(struct mosaic *m, const char *name, const char *from, struct error *err)
 {
-	int r = check_names(name, from, err);
+	struct names names;
+	int r = take_names(m, &name, &from, &names, err);
 
 	if (r < 0)
 		return r;
@@ -123,7 +130,8 @@ static int sync_all(struct mosaic *m, struct error *err)
 
 int mosaic_snapshot(struct mosaic *m, const char *name, const char *from, struct error *err)
 {
-	int r = check_names(name, from, err);
+	struct names names;
+	int r = take_names(m, &name, &from, &names, err);
 
 	if (r == 0)
 		r = need_copy(m, "take snapshots", err);
@@ -140,8 +148,10 @@ int mosaic_snapshot(struct mosaic *m, const char *name, const char *from, struct
 
 struct set {
 	struct mosaic *m;
-	const struct mosaic_pair *pairs;
+	const struct mosaic_pair *wanted;
 	size_t n;
+	struct mosaic_pair *pairs; /* wanted, by the names of the volumes */
+	struct names *names;
 	struct volume *from;
 	struct mosaic_staged *staged;
 	struct volume_copy *copies;
@@ -154,6 +164,8 @@ static void set_free(struct set *s)
 		volume_close(&s->from[i]);
 	for (size_t i = 0; s->staged && i < s->n; i++)
 		mosaic_discard(s->m, &s->staged[i]);
+	free(s->names);
+	free(s->pairs);
 	free(s->from);
 	free(s->staged);
 	free(s->copies);
@@ -164,20 +176,24 @@ static int set_open(struct set *s, bool quiet, struct error *err)
 	s->from = calloc(s->n, sizeof(*s->from));
 	s->staged = calloc(s->n, sizeof(*s->staged));
 	s->copies = calloc(s->n, sizeof(*s->copies));
-	if (!s->from || !s->staged || !s->copies)
+	s->pairs = calloc(s->n, sizeof(*s->pairs));
+	s->names = calloc(s->n, sizeof(*s->names));
+	if (!s->from || !s->staged || !s->copies || !s->pairs || !s->names)
 		return error_set(err, -ENOMEM, "snapshots of %zu volumes", s->n);
 	for (size_t i = 0; i < s->n; i++) {
 		s->from[i] = (struct volume)VOLUME_CLOSED;
 		s->staged[i] = (struct mosaic_staged)MOSAIC_STAGED_NONE;
 	}
 	for (size_t i = 0; i < s->n; i++) {
-		int r = check_names(s->pairs[i].name, s->pairs[i].from, err);
+		struct mosaic_pair *p = &s->pairs[i];
+		int r;
 
-		if (r == 0 && mosaic_have(s->m, s->pairs[i].name))
-			r = error_set(err, -EEXIST, "there is a volume %s already.",
-				      s->pairs[i].name);
+		*p = s->wanted[i];
+		r = take_names(s->m, &p->name, &p->from, &s->names[i], err);
+		if (r == 0 && volume_find(s->m, p->name, NULL) > 0)
+			r = error_set(err, -EEXIST, "there is a volume %s already.", p->name);
 		if (r == 0)
-			r = volume_open(s->m, s->pairs[i].from, &s->from[i], err);
+			r = volume_open(s->m, p->from, &s->from[i], err);
 		if (r == 0 && !quiet && !is_read_only(&s->from[i]) &&
 		    !(s->m->features & MOSAIC_SNAPSHOT_SET))
 			r = volume_need_unused(s->m, &s->from[i], "snapshot", err);
@@ -216,14 +232,14 @@ static int set_name(struct set *s, struct error *err)
 	if (r == 0)
 		return volume_sync_names(s->m, err);
 	while (s->named > 0)
-		(void)!mosaic_drop(s->m, s->pairs[--s->named].name, MOSAIC_DROP_UNCHECKED, NULL);
+		(void)!volume_drop(s->m, s->pairs[--s->named].name, MOSAIC_DROP_UNCHECKED, NULL);
 	return r;
 }
 
 int mosaic_snapshot_set(struct mosaic *m, const struct mosaic_pair *pairs, size_t n,
 			const struct mosaic_quiesce *q, struct error *err)
 {
-	_cleanup_(set_free) struct set s = { .m = m, .pairs = pairs, .n = n };
+	_cleanup_(set_free) struct set s = { .m = m, .wanted = pairs, .n = n };
 	bool ask = q && q->quiesce && !(m->features & MOSAIC_SNAPSHOT_SET);
 	int r = need_copy(m, "take snapshots", err);
 
@@ -239,7 +255,7 @@ int mosaic_snapshot_set(struct mosaic *m, const struct mosaic_pair *pairs, size_
 	if (r == 0)
 		r = set_name(&s, err);
 	for (size_t i = 0; i < n && r == 0; i++)
-		volume_event(m, MOSAIC_EVENT_SNAPSHOT, pairs[i].name, pairs[i].from);
+		volume_event(m, MOSAIC_EVENT_SNAPSHOT, s.pairs[i].name, s.pairs[i].from);
 	return r;
 }
 
@@ -262,8 +278,11 @@ int mosaic_rollback(struct mosaic *m, const char *name, const char *snapshot, st
 {
 	_volume_ struct volume v = VOLUME_CLOSED, source = VOLUME_CLOSED;
 	struct mosaic_staged s = MOSAIC_STAGED_NONE;
-	int r = need_copy(m, "roll a volume back", err);
+	struct names names;
+	int r = take_names(m, &name, &snapshot, &names, err);
 
+	if (r == 0)
+		r = need_copy(m, "roll a volume back", err);
 	if (r == 0)
 		r = volume_open(m, name, &v, err);
 	if (r == 0 && is_read_only(&v))

@@ -222,6 +222,10 @@ struct mosaic {
 /* NULL: there is none. */
 const struct mosaic_driver *mosaic_find_driver(const char *type);
 
+/* All of them: "overlay, plain, ...". */
+enum { MOSAIC_DRIVER_NAMES = 256 };
+void mosaic_driver_names(char dst[MOSAIC_DRIVER_NAMES]);
+
 /* The value of a .mos option of this mosaic, or NULL. */
 const char *mosaic_option(const struct mosaic *m, const char *key);
 
@@ -264,12 +268,21 @@ int volume_need(const struct mosaic *m, const char *name, char *parent, struct e
 /* Looks it up and opens it; name has to outlive *ret. -ENOENT with a sentence. */
 int volume_open(const struct mosaic *m, const char *name, struct volume *ret, struct error *err)
 	_must_check_;
+
+/* The same, with the shared lock of those who use it. */
+int volume_open_shared(const struct mosaic *m, const char *name, struct volume *ret,
+		       struct error *err) _must_check_;
 void volume_close(struct volume *v);
 #define _volume_ _cleanup_(volume_close)
 #define VOLUME_CLOSED       \
 	{                   \
 		.dirfd = -1 \
 	}
+
+/* Where a name comes in that a user gave: *name becomes what the mosaic's volumeMap makes of it
+ * (room, or as it was), and is one that a volume can have: -EINVAL. */
+int volume_name(const struct mosaic *m, const char **name, char room[MOSAIC_NAME_MAX + 1],
+		struct error *err) _must_check_;
 
 /* -EINVAL for a name that no volume can have. */
 int volume_check_name(const char *name, struct error *err) _must_check_;
@@ -298,22 +311,35 @@ void volume_remove_unfinished(struct mosaic *m, const char *name);
 /* mkdirat() of exactly that mode, whatever the umask. */
 int volume_mkdir(int dirfd, const char *name, mode_t mode) _must_check_;
 
-/* ---- copy.c: clones, snapshots, rollbacks -----------------------------------------------------
- * */
+/* ---- remove.c -------------------------------------------------------------------------------- */
+
+/* mosaic_drop() for a name that is the volume's. */
+int volume_drop(struct mosaic *m, const char *name, unsigned flags, struct error *err) _must_check_;
+
+/* ---- mount.c --------------------------------------------------------------------------------- */
+
+/* mosaic_mount() for a name that is the volume's, without telling of it. */
+int volume_mount(struct mosaic *m, const char *name, const struct mosaic_mount *how, int *ret_fd,
+		 struct error *err) _must_check_;
+
+/* ---- used.c ---------------------------------------------------------------------------------- */
 
 /* -EBUSY with a sentence that says who uses it and what (a verb) has to wait. On success v->dirfd
  * has the exclusive lock: nobody begins to use it until volume_close(). */
 int volume_need_unused(struct mosaic *m, const struct volume *v, const char *what,
 		       struct error *err) _must_check_;
 
-/* ---- data.c ----------------------------------------------------------------------------------- */
+/* ---- data.c ---------------------------------------------------------------------------------- */
 
 /* Copies the private data of v into the new volume directory dirfd: of a volume that is rolled
  * back. */
 int volume_copy_data(const struct volume *v, int dirfd, struct error *err) _must_check_;
 
-/* ---- use.c: what this process uses -----------------------------------------------------------------
- * */
+/* Counts, and with remove removes, what died being written in the volume directory dirfd, which
+ * the caller has locked. */
+int volume_clean_data(int dirfd, bool remove, unsigned *ret_n) _must_check_;
+
+/* ---- use.c: what this process uses ----------------------------------------------------------- */
 
 /* Keeps fd with the mosaic until volume_unuse() or mosaic_close(); fd is the library's then, also
  * on failure. */
@@ -337,6 +363,7 @@ struct check {
 	unsigned n;
 	int (*fn)(const struct mosaic_problem *p, void *arg);
 	void *arg;
+	int ended; /* what fn returned to end the check */
 };
 
 /* Tells of one; counts it unless mended. What fn returned. */

@@ -25,14 +25,20 @@ const struct mosaic_driver *mosaic_find_driver(const char *type)
 	return NULL;
 }
 
-static int unknown_driver(const char *type, struct error *err)
+void mosaic_driver_names(char dst[MOSAIC_DRIVER_NAMES])
 {
-	char names[256] = "";
 	size_t n = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
-		n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", i ? ", " : "",
+	for (size_t i = 0; i < ARRAY_SIZE(drivers) && n < MOSAIC_DRIVER_NAMES; i++)
+		n += (size_t)snprintf(dst + n, MOSAIC_DRIVER_NAMES - n, "%s%s", i ? ", " : "",
 				      drivers[i]->name);
+}
+
+static int unknown_driver(const char *type, struct error *err)
+{
+	char names[MOSAIC_DRIVER_NAMES];
+
+	mosaic_driver_names(names);
 	return error_set(err, -EINVAL, "there is no storage driver '%s': %s.", type, names);
 }
 

@@ -143,14 +143,11 @@ static int drop(struct mosaic *m, const char *name, bool may_be_parent, struct e
 	return r;
 }
 
-int mosaic_drop(struct mosaic *m, const char *name, unsigned flags, struct error *err)
+int volume_drop(struct mosaic *m, const char *name, unsigned flags, struct error *err)
 {
 	bool may_be_parent;
-	int kind, r;
+	int kind, r = 0;
 
-	r = volume_check_name(name, err);
-	if (r < 0)
-		return r;
 	kind = volume_find(m, name, NULL);
 	may_be_parent = kind == VOLUME_TREE || kind == VOLUME_LAYER;
 	if (may_be_parent)
@@ -162,6 +159,14 @@ int mosaic_drop(struct mosaic *m, const char *name, unsigned flags, struct error
 	if (r == 0)
 		volume_event(m, MOSAIC_EVENT_DROP, name, "");
 	return r < 0 ? r : 0;
+}
+
+int mosaic_drop(struct mosaic *m, const char *name, unsigned flags, struct error *err)
+{
+	char mapped[MOSAIC_NAME_MAX + 1];
+	int r = volume_name(m, &name, mapped, err);
+
+	return r < 0 ? r : volume_drop(m, name, flags, err);
 }
 
 struct collection {

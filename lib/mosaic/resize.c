@@ -7,8 +7,8 @@
 int mosaic_resize(struct mosaic *m, const char *name, uint64_t bytes, struct error *err)
 {
 	_volume_ struct volume v = VOLUME_CLOSED;
-	char text[32];
-	int r = volume_check_name(name, err);
+	char mapped[MOSAIC_NAME_MAX + 1], text[32];
+	int r = volume_name(m, &name, mapped, err);
 
 	if (r < 0)
 		return r;

@@ -152,7 +152,8 @@ static int settle(struct mosaic *m, struct mosaic_staged *s, struct error *err)
 
 int mosaic_commit(struct mosaic *m, struct mosaic_staged *s, const char *name, struct error *err)
 {
-	int r = volume_check_name(name, err);
+	char mapped[MOSAIC_NAME_MAX + 1];
+	int r = volume_name(m, &name, mapped, err);
 
 	if (r < 0)
 		return r;
@@ -221,11 +222,12 @@ int mosaic_create(struct mosaic *m, const char *name, const struct mosaic_create
 {
 	struct mosaic_create own = how ? *how : (struct mosaic_create){ 0 };
 	struct mosaic_staged s = MOSAIC_STAGED_NONE;
-	int r = volume_check_name(name, err);
+	char mapped[MOSAIC_NAME_MAX + 1];
+	int r = volume_name(m, &name, mapped, err);
 
 	if (r == 0)
 		r = check_how(m, &own, err);
-	if (r == 0 && mosaic_have(m, name)) /* saves the work; the rename decides */
+	if (r == 0 && volume_find(m, name, NULL) > 0) /* saves the work; the rename decides */
 		r = error_set(err, -EEXIST, "there is a volume %s already.", name);
 	if (r == 0)
 		r = volume_begin(m, &s, err);

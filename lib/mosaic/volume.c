@@ -5,6 +5,7 @@
 
 #include "base/base.h"
 #include "mosaic/driver.h"
+#include "mosaic/name_map.h"
 
 void volume_path(char dst[VOLUME_PATH], const char *name, const char *part)
 {
@@ -52,6 +53,18 @@ int volume_check_name(const char *name, struct error *err)
 		err, -EINVAL,
 		"'%s' cannot name a volume: 1 to %d bytes, no slash, no control character, no dot in front.",
 		shown, MOSAIC_NAME_MAX);
+}
+
+int volume_name(const struct mosaic *m, const char **name, char room[MOSAIC_NAME_MAX + 1],
+		struct error *err)
+{
+	int r = 0;
+
+	if (m->volume_map) {
+		r = name_map_apply(m->volume_map, *name, room, err);
+		*name = room;
+	}
+	return r < 0 ? r : volume_check_name(*name, err);
 }
 
 static int have(const struct mosaic *m, const char *name, const char *part)
@@ -146,6 +159,27 @@ int volume_open(const struct mosaic *m, const char *name, struct volume *ret, st
 	return 0;
 }
 
+/* Who waited for the lock looks again: the volume may be another then, or gone. */
+int volume_open_shared(const struct mosaic *m, const char *name, struct volume *ret,
+		       struct error *err)
+{
+	for (;;) {
+		_volume_ struct volume v = VOLUME_CLOSED;
+		int r = volume_open(m, name, &v, err);
+
+		if (r < 0)
+			return r;
+		if (flock(v.dirfd, LOCK_SH | LOCK_NB) == 0) {
+			*ret = v;
+			v.dirfd = -1;
+			return 0;
+		}
+		while (flock(v.dirfd, LOCK_SH) < 0)
+			if (errno != EINTR)
+				return error_set(err, -errno, "cannot lock volume %s", name);
+	}
+}
+
 void volume_close(struct volume *v)
 {
 	cleanup_close(&v->dirfd);
@@ -165,7 +199,9 @@ int volume_serialise(const struct volume *v, struct error *err)
 
 bool mosaic_have(struct mosaic *m, const char *name)
 {
-	return !is_hidden(name) && volume_find(m, name, NULL) > 0;
+	char mapped[MOSAIC_NAME_MAX + 1];
+
+	return volume_name(m, &name, mapped, NULL) == 0 && volume_find(m, name, NULL) > 0;
 }
 
 /* When the directory was made; file systems that do not know say when it was changed. */
@@ -224,7 +260,8 @@ static int read_info(struct mosaic *m, const char *name, struct mosaic_volume *r
 
 int mosaic_info(struct mosaic *m, const char *name, struct mosaic_volume *ret, struct error *err)
 {
-	int r = volume_check_name(name, err);
+	char mapped[MOSAIC_NAME_MAX + 1];
+	int r = volume_name(m, &name, mapped, err);
 
 	if (r < 0)
 		return r;
