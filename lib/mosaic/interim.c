@@ -30,3 +30,11 @@ int volume_copy_data(const struct volume *v, int dirfd, struct error *err)
 	(void)err;
 	return 0;
 }
+
+int volume_problem(struct check *c, const char *where, bool mended, const char *fmt, ...)
+{
+	struct mosaic_problem p = { .where = where, .text = fmt, .mended = mended };
+
+	c->n += !mended;
+	return c->fn ? c->fn(&p, c->arg) : 0;
+}
