@@ -128,10 +128,10 @@ static void rollback(struct suite *s)
 	need(!has_in(s, "v", "junk"));
 	describe_volume(s, "s", is);
 	need(strcmp(was, is) == 0);
+	fails(s, ENOENT, mosaic_rollback(s->m, "v", "none", &s->err));
 	fd = mount_rw(s, "v");
 	fails(s, EBUSY, mosaic_rollback(s->m, "v", "s", &s->err));
 	close(fd);
-	fails(s, ENOENT, mosaic_rollback(s->m, "v", "none", &s->err));
 }
 
 /* What was removed stays so in copies of copies; a directory made anew shows nothing of the old one. */

@@ -124,12 +124,14 @@ static void in_another_namespace(struct suite *s)
 		close(end[1]);
 		if (unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 			fail("unshare: %m");
+		ok(s, mosaic_open_named(&s->m, s->what, 0, &s->err)); /* by paths of this one */
 		ok(s, mosaic_mount_at(s->m, "v", at, NULL, &s->err));
 		(void)!write(ready[1], "r", 1);
 		(void)!read(end[0], &go, 1);
 		_exit(0);
 	}
 	close(end[0]);
+	close(ready[1]);
 	if (read(ready[0], &go, 1) != 1)
 		fail("not ready");
 	need(mosaic_is_mounted(s->m, "v", &s->err) == 1);
