@@ -241,7 +241,7 @@ static pid_t start_writer(struct suite *s, const char *one, const char *two)
 	char ready;
 	pid_t pid;
 
-	if (pipe(ends) < 0 || (pid = fork()) < 0)
+	if (pipe(ends) < 0 || (pid = fork_child()) < 0)
 		fail("fork: %m");
 	if (pid == 0)
 		write_pairs(s, one, two, ends[1]);

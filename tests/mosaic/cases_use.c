@@ -118,7 +118,7 @@ static void in_another_namespace(struct suite *s)
 	snprintf(at, sizeof(at), "%s/other", s->scratch);
 	mkdir(at, 0755);
 	create(s, "v");
-	if (pipe(ready) < 0 || pipe(end) < 0 || (pid = fork()) < 0)
+	if (pipe(ready) < 0 || pipe(end) < 0 || (pid = fork_child()) < 0)
 		fail("fork: %m");
 	if (pid == 0) {
 		close(end[1]);
@@ -241,7 +241,7 @@ static int open_user_namespace(void)
 	pid_t pid;
 	char c;
 
-	if (pipe(ends) < 0 || (pid = fork()) < 0)
+	if (pipe(ends) < 0 || (pid = fork_child()) < 0)
 		fail("fork: %m");
 	if (pid == 0) {
 		if (unshare(CLONE_NEWUSER) < 0)
@@ -398,7 +398,7 @@ static void events(struct suite *s)
 	snprintf(at, sizeof(at), "%s/events", s->scratch);
 	mkdir(at, 0755);
 	ok(s, mosaic_events_open(s->m, 0, &e, &s->err));
-	pid = fork();
+	pid = fork_child();
 	if (pid == 0) {
 		ok(s, mosaic_open_named(&s->m, s->what, 0, &s->err));
 		ok(s, mosaic_create(s->m, "v", NULL, &s->err));

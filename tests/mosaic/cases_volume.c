@@ -337,7 +337,7 @@ static void many_at_once(struct suite *s)
 	close(fd);
 	ok(s, mosaic_commit(s->m, &staged, "base", &s->err));
 	for (int i = 0; i < 4; i++) {
-		pid_t pid = fork();
+		pid_t pid = fork_child();
 
 		if (pid == 0) {
 			ok(s, mosaic_open_named(&s->m, s->what, 0, &s->err));

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <nettle/sha2.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -341,13 +342,24 @@ void describe_volume(struct suite *s, const char *volume, char text[65])
 	mosaic_close(m);
 }
 
+pid_t fork_child(void)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid < 0)
+		fail("fork: %m");
+	if (pid == 0 && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent))
+		_exit(1);
+	return pid;
+}
+
 void die_after(struct suite *s, void (*fn)(struct suite *s))
 {
 	int ends[2], status;
 	char ready;
 	pid_t pid;
 
-	if (pipe(ends) < 0 || (pid = fork()) < 0)
+	if (pipe(ends) < 0 || (pid = fork_child()) < 0)
 		fail("fork: %m");
 	if (pid == 0) {
 		struct suite own = *s;

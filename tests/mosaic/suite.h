@@ -75,5 +75,8 @@ void fill(int dir);
 void describe(int dir, char text[65]);
 void describe_volume(struct suite *s, const char *volume, char text[65]);
 
+/* fork() of a child that dies with its parent. */
+pid_t fork_child(void);
+
 /* Runs fn in a child that is killed when it says that it is ready; returns after its death. */
 void die_after(struct suite *s, void (*fn)(struct suite *s));
