@@ -182,7 +182,7 @@ static int need_down(struct mosaic *m, const struct volume *v, const char *why, 
 static int remake(struct mosaic *m, const struct volume *v, const char *fs, uint64_t bytes,
 		  const char *why, struct error *err)
 {
-	int r = volume_need_unused(m, v, "a change of its size", err);
+	int r = volume_need_unused(m, v, "resize", err);
 
 	if (r == 0)
 		r = need_down(m, v, why, err);

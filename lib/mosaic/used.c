@@ -13,7 +13,7 @@
 #include "base/base.h"
 #include "mosaic/mounts.h"
 
-enum { WHO_TEXT = 400, LOCKS_MAX = 16 << 20, LOCK_TRIES = 4 };
+enum { WHO_TEXT = 400, LOCKS_MAX = 16 << 20, LOCK_TRIES = 4, DEVICE_TRIES = 50 };
 
 /* ---- who has the lock ------------------------------------------------------------------------ */
 
@@ -94,6 +94,24 @@ static int find_user(struct mosaic *m, const struct volume *v, char who[WHO_TEXT
 	return r == 0 ? tell_device(m, v, who, err) : r;
 }
 
+/* A device whose last user has just gone is still up for a moment: the kernel takes it down when it
+ * gets to it. One that somebody has attached stays. */
+static int find_lasting_user(struct mosaic *m, const struct volume *v, char who[WHO_TEXT],
+			     struct error *err)
+{
+	static const struct timespec moment = { 0, 10000000 };
+	int r = volume_each_mount(m, v, tell_mount, who, err);
+
+	if (r != 0)
+		return r;
+	r = tell_device(m, v, who, err);
+	for (int i = 0; i < DEVICE_TRIES && r == 1; i++) {
+		nanosleep(&moment, NULL);
+		r = tell_device(m, v, who, err);
+	}
+	return r;
+}
+
 /* The exclusive lock: 1, or 0 when it cannot be had. Some have the shared lock for a moment only,
  * so it is asked for again. */
 static int take_lock(int fd)
@@ -119,7 +137,7 @@ int volume_need_unused(struct mosaic *m, const struct volume *v, const char *wha
 
 	if (locked < 0)
 		return error_set(err, locked, "cannot lock volume %s", v->name);
-	r = find_user(m, v, who, err);
+	r = locked ? find_lasting_user(m, v, who, err) : find_user(m, v, who, err);
 	if (r < 0)
 		return r;
 	if (r == 0 && locked)
