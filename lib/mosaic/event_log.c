@@ -180,7 +180,7 @@ static void replace(int dirfd, int fd)
 	struct stat st;
 	int len;
 
-	/* what others write meanwhile is no reason to wait: they will find it too long themselves */
+	/* who writes meanwhile is not waited for: it will find the file too long itself */
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || has_name(dirfd, fd, &st) != 1 ||
 	    st.st_size < EVENT_LOG_MAX)
 		return;

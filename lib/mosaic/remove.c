@@ -211,6 +211,8 @@ static int collect_entry(int dirfd, const char *name, void *arg)
 
 	if (strlen(name) > MOSAIC_NAME_MAX)
 		return 0;
+	if (c->volumes && name[0] != '.' && volume_check_name(name, NULL) < 0)
+		return 0; /* nobody ever made a volume of that name */
 	if (c->volumes && volume_find(c->m, name, NULL) != VOLUME_NONE)
 		return 0;
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
