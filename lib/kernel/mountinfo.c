@@ -110,7 +110,7 @@ int mountinfo_locate(int fd, dev_t *ret_device, char *path, size_t size)
 	struct mountinfo m;
 	char *cursor;
 	ssize_t n;
-	int id, r;
+	int id = -1, r;
 
 	r = mount_id(fd, &id);
 	if (r < 0)
@@ -152,7 +152,7 @@ int mountinfo_at(const char *path, char **ret_text, struct mountinfo *ret)
 	_free_ char *text = NULL;
 	struct mountinfo m;
 	char *cursor;
-	int id, r;
+	int id = -1, r;
 
 	r = mount_id_at(path, &id);
 	if (r == 0)

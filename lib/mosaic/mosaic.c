@@ -149,7 +149,7 @@ static int load(struct mosaic *m, const char *type, struct error *err)
 				 m->location, text, type);
 	snprintf(m->id, sizeof(m->id), "%.*s", (int)strspn(id, "0123456789abcdef"), id);
 	m->features = m->driver->features;
-	r = m->driver->options && m->n_options == 0 ? options_read(m, err) : 0;
+	r = m->driver->options ? options_read(m, err) : 0;
 	return r == 0 && m->driver->open ? m->driver->open(m, err) : r;
 }
 

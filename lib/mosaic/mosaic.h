@@ -442,8 +442,9 @@ struct mosaic_event {
 };
 
 /* Follows what happens from now on, or with MOSAIC_EVENTS_ALL also what is remembered (since
- * somebody first followed). mosaic_events_fd() is readable when there may be more;
- * mosaic_events_next() gives one: 1, or 0 when there is none now. */
+ * somebody first followed, the last 1 to 2 MiB). mosaic_events_fd() is readable when there may be
+ * more; mosaic_events_next() gives one: 1, or 0 when there is none now. -EOVERFLOW: some were lost,
+ * for they were not read for too long; the next call goes on. */
 struct mosaic_events;
 enum mosaic_events_flags { MOSAIC_EVENTS_ALL = 1 };
 int mosaic_events_open(struct mosaic *m, unsigned flags, struct mosaic_events **ret,

@@ -59,10 +59,14 @@ int options_read(struct mosaic *m, struct error *err)
 	r = json_read_text(&reader, text, len, OPTIONS_MAX, &root);
 	if (r < 0)
 		return error_prefix(err, r, "%s/options", m->location);
-	json_object_foreach(root, key, value)
-		if (!json_is_string(value) ||
-		    mosaic_add_option(m, key, json_string_value(value)) < 0)
+	json_object_foreach(root, key, value) {
+		if (!json_is_string(value))
 			return error_set(err, -EBADMSG, "%s/options: %s: must be a text.",
 					 m->location, key);
+		/* what a description says now is what holds */
+		if (!mosaic_option(m, key) &&
+		    mosaic_add_option(m, key, json_string_value(value)) < 0)
+			return error_set(err, -ENOMEM, "cannot read %s/options", m->location);
+	}
 	return 0;
 }
