@@ -90,6 +90,7 @@ void commit_hello(struct scratch *s, const char *name)
 
 	assert_ok(mosaic_stage(s->mosaic, &staged, &root, &err), &err);
 	put(root, "hello", "hello");
+	cleanup_close(&root);
 	assert_ok(mosaic_commit(s->mosaic, &staged, name, &err), &err);
 	assert_int_equal(staged.lock_fd, -1);
 }
