@@ -270,6 +270,7 @@ static int fsimg_check(struct mosaic *m, const struct volume *v, struct check *c
 /* ---- opening --------------------------------------------------------------------------------- */
 
 static const struct image_ops fsimg_ops = {
+	.granule = BLOCKFS_BLOCK,
 	.make = fsimg_make,
 	.size = fsimg_size,
 	.find = fsimg_find,

@@ -14,6 +14,8 @@
 #include "mosaic/driver.h"
 
 struct image_ops {
+	uint32_t granule; /* sizes are multiples of it */
+
 	/* Makes the empty image name ("tree", "data") in the volume directory dirfd. */
 	int (*make)(struct mosaic *m, int dirfd, const char *name, uint64_t bytes,
 		    struct error *err);
@@ -38,7 +40,7 @@ struct image_ops {
 	/* What a copy does before the freeze, and may take its time. NULL: nothing. */
 	int (*prepare_copy)(struct mosaic *m, const struct volume *from, struct error *err);
 
-	/* The image's new size: larger. up: its device, or NULL when it is not up. */
+	/* The image's new size: larger. up: its device. -EFBIG: only remake can do that. */
 	int (*enlarge)(struct mosaic *m, const struct volume *v, const struct loopdev *up,
 		       uint64_t bytes, struct error *err);
 

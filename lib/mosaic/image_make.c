@@ -9,9 +9,11 @@
 
 enum { FULL_BYTES = 1 << 20 };
 
-static uint64_t round_up(uint64_t bytes)
+static uint64_t round_up(const struct mosaic *m, uint64_t bytes)
 {
-	return (bytes + BLOCKFS_BLOCK - 1) / BLOCKFS_BLOCK * BLOCKFS_BLOCK;
+	uint64_t granule = image_ops(m)->granule;
+
+	return (bytes + granule - 1) / granule * granule;
 }
 
 static int check_size(const char *fs, uint64_t bytes, struct error *err)
@@ -38,7 +40,7 @@ static int choose_size(struct mosaic *m, const char *fs, uint64_t asked, uint64_
 	if (r < 0)
 		return r;
 	if (*ret <= IMAGE_SIZE_MAX)
-		*ret = round_up(*ret);
+		*ret = round_up(m, *ret);
 	return check_size(fs, *ret, err);
 }
 
@@ -182,7 +184,7 @@ static int need_down(struct mosaic *m, const struct volume *v, const char *why, 
 static int remake(struct mosaic *m, const struct volume *v, const char *fs, uint64_t bytes,
 		  const char *why, struct error *err)
 {
-	int r = volume_need_unused(m, v, "resize", err);
+	int r = volume_need_unused(m, v, "a change of its size", err);
 
 	if (r == 0)
 		r = need_down(m, v, why, err);
@@ -192,6 +194,7 @@ static int remake(struct mosaic *m, const struct volume *v, const char *fs, uint
 static int change_size(struct mosaic *m, const struct volume *v, const char *fs, uint64_t bytes,
 		       struct error *err)
 {
+	bool can_grow = !fs || blockfs_can_grow(fs);
 	uint64_t now;
 	int r = image_ops(m)->size(v->dirfd, volume_content(v->kind), &now);
 
@@ -199,10 +202,13 @@ static int change_size(struct mosaic *m, const struct volume *v, const char *fs,
 		return error_set(err, r, "cannot find out how large it is");
 	if (bytes < now)
 		return remake(m, v, fs, bytes, "can be made smaller only when it is not", err);
-	if (!fs || blockfs_can_grow(fs))
-		return grow_up(m, v, fs, bytes, err);
+	r = can_grow ? grow_up(m, v, fs, bytes, err) : -EFBIG;
+	if (r != -EFBIG)
+		return r;
 	return remake(m, v, fs, bytes,
-		      "to grow it then needs CAP_SYS_RESOURCE, which this process does not have",
+		      can_grow ? "can grow so far only when it is not"
+			       : "to grow it then needs CAP_SYS_RESOURCE, which this process does "
+				 "not have",
 		      err);
 }
 
@@ -221,5 +227,5 @@ int image_resize(struct mosaic *m, const struct volume *v, uint64_t bytes, struc
 	lock = volume_serialise(v, err);
 	if (lock < 0)
 		return lock;
-	return change_size(m, v, fs[0] ? fs : NULL, round_up(bytes), err);
+	return change_size(m, v, fs[0] ? fs : NULL, round_up(m, bytes), err);
 }

@@ -24,6 +24,8 @@ static const struct setup {
 } setups[] = {
 	{ "fsimg", "ext4" },
 	{ "fsimg", "xfs" },
+	{ "ploop", "ext4" },
+	{ "ploop", "xfs" },
 };
 static const struct setup *setup;
 
