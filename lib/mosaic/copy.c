@@ -18,6 +18,14 @@ static bool is_read_only(const struct volume *v)
 	return v->kind == VOLUME_TREE || v->kind == VOLUME_LAYER;
 }
 
+/* Locked; looked at once more, because another copy may have changed what it stands on. */
+static int need_unused(struct mosaic *m, struct volume *v, const char *what, struct error *err)
+{
+	int r = volume_need_unused(m, v, what, err);
+
+	return r < 0 ? r : volume_look(m, v, err);
+}
+
 static int open_source(struct mosaic *m, const char *from, const char *what, struct volume *ret,
 		       struct error *err)
 {
@@ -25,7 +33,7 @@ static int open_source(struct mosaic *m, const char *from, const char *what, str
 	int r = volume_open(m, from, &v, err);
 
 	if (r == 0 && !is_read_only(&v) && !(m->features & MOSAIC_SNAPSHOT_LIVE))
-		r = volume_need_unused(m, &v, what, err);
+		r = need_unused(m, &v, what, err);
 	if (r < 0)
 		return r;
 	*ret = v;
@@ -54,13 +62,21 @@ static int begin_copy(struct mosaic *m, const struct volume *from, struct mosaic
 	return r < 0 ? r : prepare(s->lock_fd, from, err);
 }
 
+/* Who drops a parent looks for clones after it moved it away, we look for it after we made one: one
+ * of both sees the other. */
 static int finish_copy(struct mosaic *m, struct mosaic_staged *s, const char *name,
 		       struct error *err)
 {
+	char parent[MOSAIC_NAME_MAX + 1];
 	int r = volume_finish(m, s, name, err);
 
-	return r == MOSAIC_EXISTS ? error_set(err, -EEXIST, "there is a volume %s already.", name)
-				  : r;
+	if (r == MOSAIC_EXISTS)
+		return error_set(err, -EEXIST, "there is a volume %s already.", name);
+	if (r < 0 || volume_find(m, name, parent) <= 0 || !parent[0] ||
+	    volume_find(m, parent, NULL) != VOLUME_NONE)
+		return r;
+	volume_remove_unfinished(m, name);
+	return error_set(err, -ENOENT, "volume %s was dropped just now.", parent);
 }
 
 static int need_copy(const struct mosaic *m, const char *what, struct error *err)
@@ -112,9 +128,8 @@ int mosaic_clone(struct mosaic *m, const char *name, const char *from, struct er
 
 	if (r < 0)
 		return r;
-	if (m->driver->clone)
-		r = m->driver->clone(m, name, from, err);
-	else
+	r = m->driver->clone ? m->driver->clone(m, name, from, err) : VOLUME_NEEDS_COPY;
+	if (r == VOLUME_NEEDS_COPY)
 		r = copy_volume(m, name, from, false, err);
 	if (r == 0)
 		volume_event(m, MOSAIC_EVENT_CLONE, name, from);
@@ -196,13 +211,13 @@ static int set_open(struct set *s, bool quiet, struct error *err)
 			r = volume_open(s->m, p->from, &s->from[i], err);
 		if (r == 0 && !quiet && !is_read_only(&s->from[i]) &&
 		    !(s->m->features & MOSAIC_SNAPSHOT_SET))
-			r = volume_need_unused(s->m, &s->from[i], "snapshot", err);
+			r = need_unused(s->m, &s->from[i], "snapshot", err);
 		if (r == 0)
 			r = begin_copy(s->m, &s->from[i], &s->staged[i], err);
 		if (r < 0)
 			return r;
 		s->copies[i] = (struct volume_copy){ s->staged[i].lock_fd, &s->from[i],
-						     .read_only = true };
+						     .read_only = true, .used = quiet };
 	}
 	return 0;
 }

@@ -21,6 +21,7 @@ struct linked {
 
 struct pending {
 	struct pending *next;
+	bool there;  /* in dst before this layer */
 	char path[]; /* relative to the root; "" is the root */
 };
 
@@ -36,6 +37,7 @@ struct directory {
 	struct copy *copy;
 	const char *path;
 	int src, dst;
+	bool there;
 };
 
 static int compare_links(const void *a, const void *b)
@@ -57,7 +59,7 @@ static int join(char dst[LIMIT_PATH_BYTES], const char *dir, const char *name)
 #pragma GCC diagnostic push
 /* What is allocated here is in the stack or in the tree afterwards. */
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
-static int push(struct copy *c, const char *path)
+static int push(struct copy *c, const char *path, bool there)
 {
 	size_t len = strlen(path) + 1;
 	struct pending *p = malloc(sizeof(*p) + len);
@@ -65,6 +67,7 @@ static int push(struct copy *c, const char *path)
 	if (!p)
 		return -ENOMEM;
 	memcpy(p->path, path, len);
+	p->there = there;
 	p->next = c->stack;
 	c->stack = p;
 	return 0;
@@ -102,7 +105,24 @@ static int copy_subdirectory(const struct directory *d, const char *name, const 
 {
 	if (mkdirat(d->dst, name, 0700) < 0)
 		return -errno;
-	return push(d->copy, path);
+	return push(d->copy, path, false);
+}
+
+/* 1 when dst has something of that name: a directory is merged with it, all else is hidden. */
+static int meet(const struct directory *d, const char *name, const struct stat *st,
+		const char *path)
+{
+	struct stat there;
+	int r;
+
+	if (!d->there)
+		return 0;
+	if (fstatat(d->dst, name, &there, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISDIR(there.st_mode) || !S_ISDIR(st->st_mode))
+		return 1;
+	r = push(d->copy, path, true);
+	return r < 0 ? r : 1;
 }
 
 static int copy_regular(const struct directory *d, const char *name)
@@ -139,6 +159,9 @@ static int copy_entry(const struct directory *d, const char *name)
 		return -errno;
 	if (fstat(src, &st) < 0)
 		return -errno;
+	r = meet(d, name, &st, path);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	if (S_ISDIR(st.st_mode))
 		return copy_subdirectory(d, name, path);
 	if (st.st_nlink > 1) {
@@ -173,11 +196,43 @@ static int copy_named_entry(int dirfd, const char *name, void *arg)
 			 join(path, d->path, name) == 0 ? path : name);
 }
 
-static int copy_directory(struct copy *c, const char *path)
+/* After the entries: what they hide below has to stay hidden, and the times are older. */
+static int restore_directory(const struct directory *d, const struct stat *before)
 {
-	struct directory d = { .copy = c, .path = path };
-	_close_ int src = -1, dst = -1;
+	const struct timespec times[] = { before->st_atim, before->st_mtim };
+	int r = layer_is_opaque(d->src);
+
+	if (r > 0)
+		r = layer_make_opaque(d->dst);
+	if (r < 0)
+		return r;
+	return futimens(d->dst, times) < 0 ? -errno : 0;
+}
+
+/* A directory that is opaque hides all of a layer that comes later. */
+static int copy_entries(const struct directory *d)
+{
 	struct stat st;
+	int r = d->there ? layer_is_opaque(d->dst) : 0;
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (fstat(d->there ? d->dst : d->src, &st) < 0)
+		return -errno;
+	r = dir_each(d->src, copy_named_entry, (void *)d);
+	if (r < 0)
+		return r;
+	r = d->there ? restore_directory(d, &st) : copy_attributes(d->src, d->dst, &st);
+	return r < 0 ? error_set(d->copy->err, r, "cannot copy the attributes of %s",
+				 *d->path ? d->path : "the root directory")
+		     : 0;
+}
+
+static int copy_directory(struct copy *c, const struct pending *p)
+{
+	struct directory d = { .copy = c, .path = p->path, .there = p->there };
+	const char *path = p->path;
+	_close_ int src = -1, dst = -1;
 	int r;
 
 	src = d.src = path_open(c->src, path, PATH_NO_LINKS, O_RDONLY | O_DIRECTORY, 0);
@@ -189,24 +244,17 @@ static int copy_directory(struct copy *c, const char *path)
 	if (dst < 0)
 		return error_set(c->err, dst, "cannot open the copy of %s",
 				 *path ? path : "the tree");
-	if (fstat(src, &st) < 0)
-		return error_set(c->err, -errno, "cannot read the attributes of %s", path);
-	r = dir_each(src, copy_named_entry, &d);
-	if (r < 0)
-		return c->err && c->err->code == r ? r
-						   : error_set(c->err, r, "cannot list %s", path);
-	r = copy_attributes(src, dst, &st);
-	if (r < 0)
-		return error_set(c->err, r, "cannot copy the attributes of %s",
-				 *path ? path : "the root directory");
-	return 0;
+	r = copy_entries(&d);
+	if (r < 0 && (!c->err || c->err->code != r))
+		error_set(c->err, r, "cannot list %s", *path ? path : "the tree");
+	return r;
 }
 
-int copy_tree(int src, int dst, struct error *err)
+static int copy(int src, int dst, bool there, struct error *err)
 {
 	struct error own = { 0 };
 	struct copy c = { .src = src, .dst = dst, .err = err ? err : &own };
-	int r = push(&c, "");
+	int r = push(&c, "", there);
 
 	if (r < 0)
 		error_set(err, r, "cannot copy a tree");
@@ -215,9 +263,19 @@ int copy_tree(int src, int dst, struct error *err)
 
 		c.stack = p->next;
 		if (r == 0)
-			r = copy_directory(&c, p->path);
+			r = copy_directory(&c, p);
 		free(p);
 	}
 	tdestroy(c.links, free);
 	return r;
+}
+
+int copy_tree(int src, int dst, struct error *err)
+{
+	return copy(src, dst, false, err);
+}
+
+int copy_tree_below(int src, int dst, struct error *err)
+{
+	return copy(src, dst, true, err);
 }

@@ -1,5 +1,7 @@
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "base/base.h"
 #include "kernel/kernel.h"
@@ -33,12 +35,34 @@ int directory_copy_as(struct mosaic *m, int srcfd, const char *src, int dirfd, c
 	return copy_tree(from, to, err);
 }
 
+int directory_room(const struct mosaic *m, int r, struct error *err)
+{
+	struct statfs fs;
+	size_t n;
+
+	if ((r != -ENOSPC && r != -EDQUOT) || !err || fstatfs(m->dirfd, &fs) < 0)
+		return r;
+	n = strlen(err->text);
+	if (n > 0 && err->text[n - 1] == '.')
+		n--;
+	n += (size_t)snprintf(err->text + n, sizeof(err->text) - n, "; %llu of %llu bytes are free",
+			      (unsigned long long)fs.f_bavail * (unsigned long long)fs.f_frsize,
+			      (unsigned long long)fs.f_blocks * (unsigned long long)fs.f_frsize);
+	if (fs.f_files > 0 && n < sizeof(err->text))
+		n += (size_t)snprintf(err->text + n, sizeof(err->text) - n, ", %llu of %llu files",
+				      (unsigned long long)fs.f_ffree,
+				      (unsigned long long)fs.f_files);
+	if (n < sizeof(err->text))
+		snprintf(err->text + n, sizeof(err->text) - n, ".");
+	return r;
+}
+
 int directory_copy(struct mosaic *m, const struct volume_copy *c, struct error *err)
 {
 	int r = directory_copy_as(m, c->from->dirfd, volume_content(c->from->kind), c->dirfd,
 				  c->read_only ? "tree" : "data", err);
 
-	return error_context(err, r, "copy", c->from->name);
+	return directory_room(m, error_context(err, r, "copy", c->from->name), err);
 }
 
 int directory_adjust(int mountfd, const struct volume *v, const struct mosaic_mount *how,

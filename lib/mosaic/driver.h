@@ -36,6 +36,8 @@
 
 struct check;
 
+enum { VOLUME_NEEDS_COPY = 1 };
+
 enum volume_kind {
 	VOLUME_NONE, /* no such volume, or not made completely */
 	VOLUME_TREE,
@@ -58,6 +60,7 @@ struct volume_copy {
 	int dirfd; /* the new volume's directory, empty but for "origin" */
 	const struct volume *from;
 	bool read_only; /* make "tree", else "data" */
+	bool used;      /* who has from mounted stands still now, and will write to it again */
 };
 
 /* How mounts of a volume are known in /proc/PID/mountinfo: by device, by the path of the root in
@@ -126,7 +129,8 @@ struct mosaic_driver {
 	int (*copy)(struct mosaic *m, const struct volume_copy *c, struct error *err);
 
 	/* Instead of copy, for mosaic_clone() alone: makes the volume name, all of it (see
-	 * volume_begin()). Neither name has been looked up. */
+	 * volume_begin()). Neither name has been looked up. VOLUME_NEEDS_COPY (1) when that is to
+	 * be done by copy after all. */
 	int (*clone)(struct mosaic *m, const char *name, const char *from, struct error *err);
 
 	/* copy for several at one instant. NULL: one after the other. */
@@ -269,9 +273,14 @@ int volume_need(const struct mosaic *m, const char *name, char *parent, struct e
 int volume_open(const struct mosaic *m, const char *name, struct volume *ret, struct error *err)
 	_must_check_;
 
-/* The same, with the shared lock of those who use it. */
+/* The same, with the shared lock of those who use it. Who had to wait for the lock looks again: the volume
+ * may be another then, or gone. */
 int volume_open_shared(const struct mosaic *m, const char *name, struct volume *ret,
 		       struct error *err) _must_check_;
+
+/* Fills in again what the directory says, once it is locked. */
+int volume_look(const struct mosaic *m, struct volume *v, struct error *err) _must_check_;
+
 void volume_close(struct volume *v);
 #define _volume_ _cleanup_(volume_close)
 #define VOLUME_CLOSED       \
@@ -382,6 +391,10 @@ int directory_copy(struct mosaic *m, const struct volume_copy *c, struct error *
 /* A copy of the directory src (a path below dirfd srcfd) as the new directory name of dirfd. */
 int directory_copy_as(struct mosaic *m, int srcfd, const char *src, int dirfd, const char *name,
 		      struct error *err);
+
+/* When r says that there is no room or no quota left: adds to the error how much there is. Returns
+ * r. */
+int directory_room(const struct mosaic *m, int r, struct error *err);
 
 /* A detached bind of the tree or data; its identity is a path. */
 int directory_mount(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,

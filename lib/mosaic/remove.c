@@ -93,7 +93,8 @@ static int unmark(struct mosaic *m, const char *volume, struct error *err)
 	/* a maker that waits for this lock finds the directory gone */
 	if (flock(fd, LOCK_EX) < 0)
 		return error_set(err, -errno, "cannot lock %s", volume);
-	if (unlinkat(fd, marks[0], 0) < 0 && errno != ENOENT)
+	/* kept: the driver may want to let go of the parent too */
+	if (renameat(fd, marks[0], fd, "former") < 0 && errno != ENOENT)
 		return error_set(err, -errno, "cannot unmark %s", volume);
 	for (size_t i = 1; i < ARRAY_SIZE(marks); i++)
 		if (renameat(fd, marks[i], fd, "gone") < 0 && errno != ENOENT)

@@ -67,25 +67,24 @@ int volume_name(const struct mosaic *m, const char **name, char room[MOSAIC_NAME
 	return r < 0 ? r : volume_check_name(*name, err);
 }
 
-static int have(const struct mosaic *m, const char *name, const char *part)
+static int have(int dirfd, const char *place, const char *part)
 {
 	char path[VOLUME_PATH];
 
-	volume_path(path, name, part);
-	if (faccessat(m->dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	snprintf(path, sizeof(path), "%s%s", place, part);
+	if (faccessat(dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return 1;
 	return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
 }
 
 /* The name that a link of the volume says: 1, or 0 when there is no such link. */
-static int read_link(const struct mosaic *m, const char *name, const char *link,
-		     char ret[MOSAIC_NAME_MAX + 1])
+static int read_link(int dirfd, const char *place, const char *link, char ret[MOSAIC_NAME_MAX + 1])
 {
 	char path[VOLUME_PATH], target[MOSAIC_NAME_MAX + 2];
 	ssize_t n;
 
-	volume_path(path, name, link);
-	n = readlinkat(m->dirfd, path, target, sizeof(target) - 1);
+	snprintf(path, sizeof(path), "%s%s", place, link);
+	n = readlinkat(dirfd, path, target, sizeof(target) - 1);
 	if (n < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
 	target[n] = '\0';
@@ -95,28 +94,37 @@ static int read_link(const struct mosaic *m, const char *name, const char *link,
 	return 1;
 }
 
-/* Clones first: they are what a start asks for, and the answer is one call. */
+/* What the directory place ("" or with "/" at its end) below dirfd is. Clones first: they are what
+ * a start asks for, and the answer is one call. */
+static int classify(int dirfd, const char *place, char parent[MOSAIC_NAME_MAX + 1])
+{
+	int r;
+
+	parent[0] = '\0';
+	r = read_link(dirfd, place, "parent", parent);
+	if (r != 0)
+		return r < 0 ? r : VOLUME_CLONE;
+	r = have(dirfd, place, "tree");
+	if (r > 0) {
+		r = read_link(dirfd, place, "below", parent);
+		return r < 0 ? r : r > 0 ? VOLUME_LAYER : VOLUME_TREE;
+	}
+	if (r == 0)
+		r = have(dirfd, place, "data");
+	return r < 0 ? r : r > 0 ? VOLUME_DATA : VOLUME_NONE;
+}
+
 int volume_find(const struct mosaic *m, const char *name, char *parent)
 {
-	char other[MOSAIC_NAME_MAX + 1];
-	int r;
+	char other[MOSAIC_NAME_MAX + 1], place[VOLUME_PATH];
 
 	if (!parent)
 		parent = other;
 	parent[0] = '\0';
 	if (!name_is_valid(name))
 		return VOLUME_NONE;
-	r = read_link(m, name, "parent", parent);
-	if (r != 0)
-		return r < 0 ? r : VOLUME_CLONE;
-	r = have(m, name, "tree");
-	if (r > 0) {
-		r = read_link(m, name, "below", parent);
-		return r < 0 ? r : r > 0 ? VOLUME_LAYER : VOLUME_TREE;
-	}
-	if (r == 0)
-		r = have(m, name, "data");
-	return r < 0 ? r : r > 0 ? VOLUME_DATA : VOLUME_NONE;
+	volume_path(place, name, "");
+	return classify(m->dirfd, place, parent);
 }
 
 static int missing(const struct mosaic *m, const char *name, struct error *err)
@@ -138,38 +146,61 @@ int volume_need(const struct mosaic *m, const char *name, char *parent, struct e
 	return r;
 }
 
-int volume_open(const struct mosaic *m, const char *name, struct volume *ret, struct error *err)
+static int open_directory(const struct mosaic *m, const char *name, struct error *err)
 {
-	_volume_ struct volume v = { .name = name, .dirfd = -1 };
 	char path[VOLUME_PATH];
-	int r = volume_need(m, name, v.parent, err);
+	int fd, r = is_hidden(name) ? 0 : volume_check_name(name, err);
 
 	if (r < 0)
 		return r;
-	v.kind = (enum volume_kind)r;
 	volume_path(path, name, NULL);
-	v.dirfd = openat(m->dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (v.dirfd < 0)
-		return errno == ENOENT ? missing(m, name, err)
-				       : error_set(err, -errno, "cannot open volume %s", name);
-	if (v.kind != VOLUME_CLONE) /* overlay's: never raw */
-		v.raw = faccessat(v.dirfd, "raw", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	fd = openat(m->dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	return errno == ENOENT || errno == ENOTDIR
+		       ? missing(m, name, err)
+		       : error_set(err, -errno, "cannot open volume %s", name);
+}
+
+int volume_look(const struct mosaic *m, struct volume *v, struct error *err)
+{
+	int kind = classify(v->dirfd, "", v->parent);
+
+	if (kind == VOLUME_NONE)
+		return missing(m, v->name, err);
+	if (kind < 0)
+		return error_set(err, kind, "cannot look up volume %s in %s", v->name, m->location);
+	v->kind = (enum volume_kind)kind;
+	if (v->kind != VOLUME_CLONE) /* overlay's: never raw */
+		v->raw = faccessat(v->dirfd, "raw", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return 0;
+}
+
+int volume_open(const struct mosaic *m, const char *name, struct volume *ret, struct error *err)
+{
+	_volume_ struct volume v = { .name = name, .dirfd = open_directory(m, name, err) };
+	int r = v.dirfd < 0 ? v.dirfd : volume_look(m, &v, err);
+
+	if (r < 0)
+		return r;
 	*ret = v;
 	v.dirfd = -1;
 	return 0;
 }
 
-/* Who waited for the lock looks again: the volume may be another then, or gone. */
 int volume_open_shared(const struct mosaic *m, const char *name, struct volume *ret,
 		       struct error *err)
 {
 	for (;;) {
-		_volume_ struct volume v = VOLUME_CLOSED;
-		int r = volume_open(m, name, &v, err);
+		_volume_ struct volume v = { .name = name, .dirfd = open_directory(m, name, err) };
+		int r = v.dirfd;
 
 		if (r < 0)
 			return r;
 		if (flock(v.dirfd, LOCK_SH | LOCK_NB) == 0) {
+			r = volume_look(m, &v, err);
+			if (r < 0)
+				return r;
 			*ret = v;
 			v.dirfd = -1;
 			return 0;
@@ -219,6 +250,16 @@ static int creation_time(const struct mosaic *m, const char *name, int64_t *ret)
 	return 0;
 }
 
+/* What it was copied from, though that may be gone. */
+static int read_origin(const struct mosaic *m, const char *name, char ret[MOSAIC_NAME_MAX + 1])
+{
+	char place[VOLUME_PATH];
+
+	ret[0] = '\0'; /* not the name of a hidden volume */
+	volume_path(place, name, "");
+	return read_link(m->dirfd, place, "origin", ret);
+}
+
 /* What the driver knows of it. */
 static int ask_driver(struct mosaic *m, const char *name, struct mosaic_volume *ret,
 		      struct error *err)
@@ -243,8 +284,8 @@ static int read_info(struct mosaic *m, const char *name, struct mosaic_volume *r
 	if (kind == VOLUME_NONE)
 		return kind;
 	r = kind < 0 ? kind : creation_time(m, name, &v.created_ns);
-	if (r == 0 && !v.parent[0])
-		r = read_link(m, name, "origin", v.parent);
+	if (r == 0 && (!v.parent[0] || is_hidden(v.parent)))
+		r = read_origin(m, name, v.parent);
 	if (r == -ENOENT)
 		return VOLUME_NONE; /* dropped just now */
 	if (r < 0)

@@ -1,6 +1,9 @@
 #include "scratch.h"
 
 #include <fcntl.h>
+#include <sys/mount.h>
+
+#include "kernel/kernel.h"
 
 int scratch_setup(void **state)
 {
@@ -93,4 +96,39 @@ void commit_hello(struct scratch *s, const char *name)
 	cleanup_close(&root);
 	assert_ok(mosaic_commit(s->mosaic, &staged, name, &err), &err);
 	assert_int_equal(staged.lock_fd, -1);
+}
+
+int mount_here(struct scratch *s, const char *volume, unsigned flags)
+{
+	struct error err = { 0 };
+	_close_ int fd = -1, target = -1;
+	char place[64];
+
+	assert_ok(mosaic_mount(s->mosaic, volume,
+			       &(struct mosaic_mount){ .flags = flags, .attributes = MOUNT_NOSUID },
+			       &fd, &err),
+		  &err);
+	snprintf(place, sizeof(place), "at-%s", volume);
+	assert_true(mkdirat(s->dirfd, place, 0755) == 0 || errno == EEXIST);
+	target = openat(s->dirfd, place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(mount_attach(fd, target), 0);
+	return openat(s->dirfd, place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+void umount_here(struct scratch *s, int *fd, const char *volume)
+{
+	char place[256];
+
+	cleanup_close(fd);
+	snprintf(place, sizeof(place), "%s/at-%s", s->path, volume);
+	assert_int_equal(umount2(place, MNT_DETACH), 0);
+}
+
+void reopen(struct scratch *s)
+{
+	struct error err = { 0 };
+
+	mosaic_close(s->mosaic);
+	s->mosaic = NULL;
+	assert_ok(mosaic_open(&s->mosaic, s->location, NULL, 0, &err), &err);
 }

@@ -32,3 +32,10 @@ unsigned count_entries(const struct scratch *s, const char *directory);
 
 /* A committed tree with the file "hello" that says hello. */
 void commit_hello(struct scratch *s, const char *name);
+
+/* Mounts the volume and attaches it to a directory of the test; the descriptor is of its root. */
+int mount_here(struct scratch *s, const char *volume, unsigned flags);
+void umount_here(struct scratch *s, int *fd, const char *volume);
+
+/* Lets go of the locks of what was mounted. */
+void reopen(struct scratch *s);

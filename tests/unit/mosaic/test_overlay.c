@@ -23,33 +23,6 @@ static int overlay_setup(void **state)
 	return 0;
 }
 
-/* Mounts the volume and attaches it to a directory of the test; the descriptor is of its root. */
-static int attach(struct scratch *s, const char *volume, unsigned flags)
-{
-	struct error err = { 0 };
-	_close_ int fd = -1, target = -1;
-	char place[64];
-
-	assert_ok(mosaic_mount(s->mosaic, volume,
-			       &(struct mosaic_mount){ .flags = flags, .attributes = MOUNT_NOSUID },
-			       &fd, &err),
-		  &err);
-	snprintf(place, sizeof(place), "at-%s", volume);
-	assert_true(mkdirat(s->dirfd, place, 0755) == 0 || errno == EEXIST);
-	target = openat(s->dirfd, place, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(mount_attach(fd, target), 0);
-	return openat(s->dirfd, place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-static void detach(struct scratch *s, int *fd, const char *volume)
-{
-	char place[256];
-
-	cleanup_close(fd);
-	snprintf(place, sizeof(place), "%s/at-%s", s->path, volume);
-	assert_int_equal(umount2(place, MNT_DETACH), 0);
-}
-
 static struct stat stat_of(int dirfd, const char *name)
 {
 	struct stat st;
@@ -63,7 +36,7 @@ static void overlay_is_chosen_where_it_works(void **state)
 	struct scratch *s = *state;
 
 	assert_string_equal(mosaic_type(s->mosaic), "overlay");
-	assert_int_equal(mosaic_features(s->mosaic), MOSAIC_CLONE);
+	assert_int_equal(mosaic_features(s->mosaic), MOSAIC_CLONE | MOSAIC_SNAPSHOT);
 	assert_int_equal(count_entries(s, "staging"), 0);
 }
 
@@ -77,14 +50,14 @@ static void overlay_on_overlay_falls_back_to_plain(void **state)
 
 	commit_hello(s, "tree");
 	assert_ok(mosaic_clone(s->mosaic, "clone", "tree", &err), &err);
-	at = attach(s, "clone", 0);
+	at = mount_here(s, "clone", 0);
 	snprintf(inner, sizeof(inner), "%s/at-clone/inner", s->path);
 	assert_int_equal(mosaic_open(&m, inner, "overlay", MOSAIC_OPEN_CREATE, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "does not work"));
 	assert_ok(mosaic_open(&m, inner, NULL, MOSAIC_OPEN_CREATE, &err), &err);
 	assert_string_equal(mosaic_type(m), "plain");
 	mosaic_close(m);
-	detach(s, &at, "clone");
+	umount_here(s, &at, "clone");
 }
 
 static void clones_share_and_do_not_disturb(void **state)
@@ -103,22 +76,22 @@ static void clones_share_and_do_not_disturb(void **state)
 	assert_string_equal(v.parent, "tree");
 	assert_false(v.read_only);
 
-	one = attach(s, "one", 0);
-	two = attach(s, "two", 0);
-	tree = attach(s, "tree", 0);
+	one = mount_here(s, "one", 0);
+	two = mount_here(s, "two", 0);
+	tree = mount_here(s, "tree", 0);
 	assert_file(one, "hello", "hello");
 	put(one, "hello", "changed");
 	assert_int_equal(unlinkat(two, "hello", 0), 0);
 	assert_file(one, "hello", "changed");
 	assert_missing(two, "hello");
 	assert_file(tree, "hello", "hello");
-	detach(s, &one, "one");
-	detach(s, &two, "two");
-	detach(s, &tree, "tree");
+	umount_here(s, &one, "one");
+	umount_here(s, &two, "two");
+	umount_here(s, &tree, "tree");
 
-	one = attach(s, "one", 0); /* what was written stays */
+	one = mount_here(s, "one", 0); /* what was written stays */
 	assert_file(one, "hello", "changed");
-	detach(s, &one, "one");
+	umount_here(s, &one, "one");
 }
 
 static void mounts_are_of_nobody_until_attached(void **state)
@@ -151,11 +124,11 @@ static void mountinfo_tells_no_host_path(void **state)
 
 	commit_hello(s, "tree");
 	assert_ok(mosaic_clone(s->mosaic, "clone", "tree", &err), &err);
-	fd = attach(s, "clone", 0);
+	fd = mount_here(s, "clone", 0);
 	assert_int_equal(file_read(AT_FDCWD, "/proc/self/mountinfo", 1 << 20, &info, NULL), 0);
 	assert_non_null(strstr(info, "upperdir="));
 	assert_null(strstr(info, "volumes/"));
-	detach(s, &fd, "clone");
+	umount_here(s, &fd, "clone");
 }
 
 static void read_only_is_read_only(void **state)
@@ -166,12 +139,12 @@ static void read_only_is_read_only(void **state)
 
 	commit_hello(s, "tree");
 	assert_ok(mosaic_clone(s->mosaic, "clone", "tree", &err), &err);
-	tree = attach(s, "tree", 0);
+	tree = mount_here(s, "tree", 0);
 	assert_int_equal(mkdirat(tree, "new", 0755), -1);
 	assert_int_equal(errno, EROFS);
-	detach(s, &tree, "tree");
+	umount_here(s, &tree, "tree");
 
-	running = attach(s, "clone", MOSAIC_MOUNT_VOLATILE);
+	running = mount_here(s, "clone", MOSAIC_MOUNT_VOLATILE);
 	put(running, "hello", "changed");
 	assert_int_equal(mkdirat(s->dirfd, "reader", 0755), 0);
 	assert_ok(mosaic_mount(s->mosaic, "clone",
@@ -182,7 +155,7 @@ static void read_only_is_read_only(void **state)
 	assert_int_equal(mkdirat(clone, "new", 0755), -1);
 	assert_int_equal(errno, EROFS);
 	cleanup_close(&clone);
-	detach(s, &running, "clone");
+	umount_here(s, &running, "clone");
 }
 
 static void attributes_of_the_root_are_kept(void **state)
@@ -204,13 +177,13 @@ static void attributes_of_the_root_are_kept(void **state)
 	umask(077);
 	assert_ok(mosaic_clone(s->mosaic, "clone", "tree", &err), &err);
 	umask(022);
-	fd = attach(s, "clone", 0);
+	fd = mount_here(s, "clone", 0);
 	st = stat_of(fd, ".");
 	assert_int_equal(st.st_uid, 1234);
 	assert_int_equal(st.st_gid, 4321);
 	assert_int_equal(st.st_mode & 07777, 03771);
 	assert_int_equal(fgetxattr(fd, "user.kept", value, sizeof(value)), 3);
-	detach(s, &fd, "clone");
+	umount_here(s, &fd, "clone");
 }
 
 static void clone_of_a_clone_is_independent(void **state)
@@ -222,37 +195,39 @@ static void clone_of_a_clone_is_independent(void **state)
 
 	commit_hello(s, "tree");
 	assert_ok(mosaic_clone(s->mosaic, "one", "tree", &err), &err);
-	one = attach(s, "one", 0);
+	one = mount_here(s, "one", 0);
 	assert_int_equal(unlinkat(one, "hello", 0), 0);
 	put(one, "mine", "first");
-	detach(s, &one, "one");
+	umount_here(s, &one, "one");
+	reopen(s);
 
 	assert_ok(mosaic_clone(s->mosaic, "two", "one", &err), &err);
 	assert_ok(mosaic_info(s->mosaic, "two", &v, &err), &err);
-	assert_string_equal(v.parent, "tree");
+	assert_string_equal(v.parent, "one");
 	assert_ok(mosaic_drop(s->mosaic, "one", MOSAIC_DROP_UNCHECKED, &err), &err);
-	two = attach(s, "two", 0);
+	two = mount_here(s, "two", 0);
 	assert_missing(two, "hello");
 	assert_file(two, "mine", "first");
-	detach(s, &two, "two");
+	umount_here(s, &two, "two");
 }
 
-static void clone_of_a_created_volume_is_a_copy(void **state)
+static void clone_of_a_created_volume_is_independent(void **state)
 {
 	struct scratch *s = *state;
 	struct error err = { 0 };
 	int fd;
 
 	assert_ok(mosaic_create(s->mosaic, "data", NULL, &err), &err);
-	fd = attach(s, "data", 0);
+	fd = mount_here(s, "data", 0);
 	put(fd, "file", "kept");
-	detach(s, &fd, "data");
+	umount_here(s, &fd, "data");
+	reopen(s);
 	assert_ok(mosaic_clone(s->mosaic, "copy", "data", &err), &err);
 	assert_ok(mosaic_drop(s->mosaic, "data", MOSAIC_DROP_UNCHECKED, &err), &err);
-	fd = attach(s, "copy", 0);
+	fd = mount_here(s, "copy", 0);
 	assert_file(fd, "file", "kept");
 	put(fd, "file", "changed");
-	detach(s, &fd, "copy");
+	umount_here(s, &fd, "copy");
 }
 
 static void parent_in_use_cannot_be_dropped(void **state)
@@ -279,14 +254,14 @@ static void volatile_use_is_remembered(void **state)
 
 	commit_hello(s, "tree");
 	assert_ok(mosaic_clone(s->mosaic, "clone", "tree", &err), &err);
-	fd = attach(s, "clone", MOSAIC_MOUNT_VOLATILE);
+	fd = mount_here(s, "clone", MOSAIC_MOUNT_VOLATILE);
 	put(fd, "hello", "changed");
-	detach(s, &fd, "clone");
+	umount_here(s, &fd, "clone");
 	assert_int_equal(mosaic_mount(s->mosaic, "clone", NULL, &fd, &err), -ESTALE);
 	assert_non_null(strstr(err.text, "volatile"));
-	fd = attach(s, "clone", MOSAIC_MOUNT_VOLATILE);
+	fd = mount_here(s, "clone", MOSAIC_MOUNT_VOLATILE);
 	assert_file(fd, "hello", "changed");
-	detach(s, &fd, "clone");
+	umount_here(s, &fd, "clone");
 	assert_ok(mosaic_drop(s->mosaic, "clone", MOSAIC_DROP_UNCHECKED, &err), &err);
 	assert_int_equal(count_entries(s, "volumes"), 1);
 	assert_int_equal(count_entries(s, "staging"), 0);
@@ -397,7 +372,7 @@ int main(void)
 		TEST(read_only_is_read_only),
 		TEST(attributes_of_the_root_are_kept),
 		TEST(clone_of_a_clone_is_independent),
-		TEST(clone_of_a_created_volume_is_a_copy),
+		TEST(clone_of_a_created_volume_is_independent),
 		TEST(parent_in_use_cannot_be_dropped),
 		TEST(volatile_use_is_remembered),
 		TEST(damage_is_told),
