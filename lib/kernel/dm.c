@@ -177,7 +177,7 @@ int dm_keep(int control, const char *name)
 
 int dm_get_state(int control, const char *name, struct dm_state *ret)
 {
-	struct dm_ioctl io;
+	struct dm_ioctl io = { 0 };
 	int r = simple(control, DM_DEV_STATUS, name, 0, 0, &io);
 
 	if (r < 0)

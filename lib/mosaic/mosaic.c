@@ -14,6 +14,7 @@ static const struct mosaic_driver *const drivers[] = {
 	&mosaic_driver_plain,
 	&mosaic_driver_fsimg,
 	&mosaic_driver_ploop,
+	&mosaic_driver_dm_thin,
 };
 
 /* Who says nothing gets one of the first: the first that works where a new mosaic is to be. */
