@@ -123,10 +123,12 @@ void mosaic_close(struct mosaic *m);
  * unless MOSAIC_POOL_FORCE. */
 enum mosaic_pool_flags { MOSAIC_POOL_FORCE = 1 };
 struct mosaic_pool {
-	const char *device;     /* block device or file */
-	uint64_t size;          /* of a file to be made; 0: it is there */
-	uint32_t block_size;    /* bytes; 0: 64 KiB */
-	uint64_t metadata_size; /* of the mosaic's metadata volume; 0: 1 GiB (thin) */
+	const char *device;  /* block device or file */
+	uint64_t size;       /* of a file to be made; 0: it is there */
+	uint32_t block_size; /* bytes; 0: 64 KiB */
+	/* of the mosaic's own volume, whose blocks are all allocated: so a full pool can be mended;
+	 * 0: a 16th of the pool, 64 MiB to 1 GiB */
+	uint64_t metadata_size;
 	unsigned flags;
 };
 int mosaic_create_pool(const struct mosaic_config *config, const struct mosaic_pool *pool,
