@@ -23,12 +23,6 @@ struct cli {
 	bool debug;
 };
 
-/* A table of options as a verb shows it. */
-struct cli_table {
-	const struct cli_option *options; /* NULL behind the last one */
-	const char *title;                /* NULL: "Options" */
-};
-
 struct cli_verb {
 	const char *name;
 	const char *operands;       /* "POD..."; NULL: none */
@@ -103,6 +97,13 @@ char *cli_json_text(const struct json_t *json);
 
 /* A JSON document, indented, and a newline. Takes the reference; NULL: memory was out. */
 int cli_put_json(struct json_t *json, struct error *err) _must_check_;
+
+/* Standard input, output and error are open, the umask and the signals are sane, there are enough
+ * descriptors: what main() begins with. 0 or a negative errno. */
+int cli_set_up(void) _must_check_;
+
+/* The program's name: each that links this library defines it. */
+extern const char cli_program[];
 
 /* One line to standard error, escaped: "carob: ...". */
 void cli_complain(const char *fmt, ...) _printf_(1, 2);

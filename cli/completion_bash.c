@@ -12,6 +12,7 @@ static const char *kind_name(const struct cli_option *o)
 		[CLI_COMPLETE_VERB] = "verb",
 		[CLI_COMPLETE_SIGNAL] = "signal",
 		[CLI_COMPLETE_SHELL] = "words bash zsh fish",
+		[CLI_COMPLETE_VOLUME] = "none",
 	};
 
 	return names[o->complete];

@@ -48,6 +48,7 @@ enum cli_complete {
 	CLI_COMPLETE_VERB,
 	CLI_COMPLETE_SIGNAL,
 	CLI_COMPLETE_SHELL,
+	CLI_COMPLETE_VOLUME,
 };
 
 struct cli_option {
@@ -59,6 +60,12 @@ struct cli_option {
 	size_t offset; /* in the struct that is filled */
 	uint64_t max;  /* CLI_NUMBER */
 	enum cli_complete complete;
+};
+
+/* A table of options as a verb shows it. */
+struct cli_table {
+	const struct cli_option *options; /* NULL behind the last one */
+	const char *title;                /* NULL: "Options" */
 };
 
 /* A table and the struct that it fills. A command line may have several. */

@@ -59,7 +59,7 @@ void cli_complain(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	n = snprintf(line, sizeof(line), "carob: ");
+	n = snprintf(line, sizeof(line), "%s: ", cli_program);
 	str_escape(line + n, sizeof(line) - (size_t)n - 1, text);
 	n = (int)strlen(line);
 	line[n++] = '\n';

@@ -42,26 +42,13 @@ static const struct table_column app_columns[] = {
 	{ NULL },
 };
 
-static int print_facts(const json_t *row, const struct table_column *columns, struct error *err)
-{
-	int r = 0;
-
-	for (; r == 0 && columns->title; columns++) {
-		char cell[TABLE_CELL];
-
-		table_cell(cell, columns, row);
-		r = cli_print(err, "%-12s %s\n", columns->title, cell);
-	}
-	return r;
-}
-
 static int print_text(json_t *row, struct error *err)
 {
 	json_t *apps = json_object_get(row, "apps"), *notes = json_object_get(row, "notes");
-	int r = print_facts(row, facts, err);
+	int r = table_print_record(row, facts, err);
 
 	if (r == 0 && json_object_get(row, "stats"))
-		r = print_facts(json_object_get(row, "stats"), stats, err);
+		r = table_print_record(json_object_get(row, "stats"), stats, err);
 	for (size_t i = 0; r == 0 && i < json_array_size(notes); i++) {
 		char text[TABLE_CELL];
 		const char *note = json_string_value(json_array_get(notes, i));

@@ -199,3 +199,19 @@ int table_print(struct json_t *rows, const struct table_column *columns,
 	r = table_select(all, columns, o, &chosen, err);
 	return r == 0 ? print(chosen, columns, o, err) : r;
 }
+
+int table_print_record(const struct json_t *row, const struct table_column *columns,
+		       struct error *err)
+{
+	int r = 0;
+
+	for (; r == 0 && columns->title; columns++) {
+		char cell[TABLE_CELL];
+
+		if (columns->hidden)
+			continue;
+		table_cell(cell, columns, row);
+		r = cli_print(err, "%-12s %s\n", columns->title, cell);
+	}
+	return r;
+}

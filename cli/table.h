@@ -60,6 +60,10 @@ bool table_wants(const struct table_options *o, const char *name);
 int table_print(struct json_t *rows, const struct table_column *columns,
 		const struct table_options *o, struct error *err) _must_check_;
 
+/* One row as lines "title   value", for all columns that are not hidden. */
+int table_print_record(const struct json_t *row, const struct table_column *columns,
+		       struct error *err) _must_check_;
+
 /* One cell of a row as text for people, escaped. */
 void table_cell(char dst[TABLE_CELL], const struct table_column *column, const struct json_t *row);
 
