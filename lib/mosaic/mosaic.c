@@ -191,6 +191,28 @@ static int write_type(struct mosaic *m, struct error *err)
 }
 
 /* The file "type" makes it a mosaic, so it comes last, and who comes second takes what is there. */
+static bool is_among(const char *const *list, const char *word)
+{
+	for (; list && *list; list++)
+		if (str_eq(*list, word))
+			return true;
+	return false;
+}
+
+/* Who opens without a .mos file may ask for what the driver does not know. */
+static int check_asked(const struct mosaic *m, const struct mosaic_driver *driver,
+		       struct error *err)
+{
+	for (size_t i = 0; i < m->n_options; i++)
+		if (!is_among(driver->options, m->options[i].key))
+			return error_set(err, -EINVAL, "the driver %s has no option '%s'.",
+					 driver->name, m->options[i].key);
+	if (m->default_fs && !is_among(driver->filesystems, m->default_fs))
+		return error_set(err, -EINVAL, "the driver %s makes no file system '%s'.",
+				 driver->name, m->default_fs);
+	return 0;
+}
+
 static int create(struct mosaic *m, const char *type, struct error *err)
 {
 	static const char *const directories[] = { "volumes", "staging" };
@@ -198,6 +220,9 @@ static int create(struct mosaic *m, const char *type, struct error *err)
 
 	if (type && !mosaic_find_driver(type))
 		return unknown_driver(type, err);
+	r = type ? check_asked(m, mosaic_find_driver(type), err) : 0;
+	if (r < 0)
+		return r;
 	r = make_dirs(m->location, 0700);
 	if (r < 0)
 		return error_set(err, r, "cannot make %s", m->location);

@@ -42,7 +42,8 @@ def main():
                  for dash, word in (("-", short), ("--", long)) if word}
         faults += [f"{page}.1.scd: {option} is not described" for option in sorted(options - found)]
         faults += [f"{page}.1.scd: there is no option {option}" for option in sorted(found - options)]
-    pages = {name[:-len(".1.scd")] for name in os.listdir(directory) if name.endswith(".1.scd")}
+    pages = {name[:-len(".1.scd")] for name in os.listdir(directory)
+             if name.startswith("carob") and name.endswith(".1.scd")}
     faults += [f"{page}.1.scd is about no command" for page in sorted(pages - set(wanted))]
     with open(os.path.join(directory, "carob.1.scd"), encoding="utf-8") as file:
         listed = set(re.findall(r"^\*(carob-[a-z-]+)\*\(1\)$", file.read(), re.MULTILINE))

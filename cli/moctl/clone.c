@@ -1,0 +1,91 @@
+/* `moctl MOSAIC clone`, `snapshot`, `rollback`: volumes of others. As with cp, first the one that
+ * is there. */
+#include "cli/moctl/verbs.h"
+
+static int clone_run(const struct moctl *c, struct cli_args *args, struct error *err)
+{
+	_mosaic_ struct mosaic *m = NULL;
+	int r = moctl_parse(&(struct moctl_syntax){ moctl_no_options, 2, 2 }, NULL, args, err);
+
+	if (r == 0)
+		r = moctl_open_to_change(c, &m, err);
+	if (r != 0)
+		return r;
+	r = mosaic_clone(m, args->argv[1], args->argv[0], err);
+	if (r == 0)
+		r = mosaic_sync(m, err); /* who typed this wants it to be there tomorrow */
+	return error_context(err, r, "clone", args->argv[0]);
+}
+
+const struct moctl_verb moctl_verb_clone = {
+	.name = "clone",
+	.operands = "VOLUME NEW",
+	.summary = "Make a writable copy of a volume",
+	.complete = { CLI_COMPLETE_VOLUME },
+	.run = clone_run,
+};
+
+/* ---- snapshot -------------------------------------------------------------------------------- */
+
+static int snapshot_set(struct mosaic *m, const struct cli_args *args, struct error *err)
+{
+	size_t n = args->n / 2;
+	_free_ struct mosaic_pair *pairs = calloc(n, sizeof(*pairs));
+
+	if (!pairs)
+		return error_set(err, -ENOMEM, "cannot make the snapshots");
+	for (size_t i = 0; i < n; i++)
+		pairs[i] = (struct mosaic_pair){ .from = args->argv[2 * i],
+						 .name = args->argv[2 * i + 1] };
+	return mosaic_snapshot_set(m, pairs, n, NULL, err);
+}
+
+static int snapshot_run(const struct moctl *c, struct cli_args *args, struct error *err)
+{
+	_mosaic_ struct mosaic *m = NULL;
+	int r = moctl_parse(&(struct moctl_syntax){ moctl_no_options, 2, SIZE_MAX }, NULL, args,
+			    err);
+
+	if (r == 0 && args->n % 2)
+		return moctl_usage(err, "%s needs the name of its snapshot.",
+				   args->argv[args->n - 1]);
+	if (r == 0)
+		r = moctl_open_to_change(c, &m, err);
+	if (r != 0)
+		return r;
+	r = args->n == 2 ? mosaic_snapshot(m, args->argv[1], args->argv[0], err)
+			 : snapshot_set(m, args, err);
+	return error_context(err, r, "snapshot", args->n == 2 ? args->argv[0] : NULL);
+}
+
+const struct moctl_verb moctl_verb_snapshot = {
+	.name = "snapshot",
+	.operands = "VOLUME SNAPSHOT [VOLUME SNAPSHOT]...",
+	.summary = "Make a read-only copy of a volume, or of several at one instant",
+	.prose = "Of several, all snapshots are made or none.",
+	.complete = { CLI_COMPLETE_VOLUME },
+	.run = snapshot_run,
+};
+
+/* ---- rollback -------------------------------------------------------------------------------- */
+
+static int rollback_run(const struct moctl *c, struct cli_args *args, struct error *err)
+{
+	_mosaic_ struct mosaic *m = NULL;
+	int r = moctl_parse(&(struct moctl_syntax){ moctl_no_options, 2, 2 }, NULL, args, err);
+
+	if (r == 0)
+		r = moctl_open_to_change(c, &m, err);
+	if (r != 0)
+		return r;
+	r = mosaic_rollback(m, args->argv[0], args->argv[1], err);
+	return error_context(err, r, "rollback", args->argv[0]);
+}
+
+const struct moctl_verb moctl_verb_rollback = {
+	.name = "rollback",
+	.operands = "VOLUME SNAPSHOT",
+	.summary = "Give a volume the content of a snapshot again; what it had is gone",
+	.complete = { CLI_COMPLETE_VOLUME, CLI_COMPLETE_VOLUME },
+	.run = rollback_run,
+};
