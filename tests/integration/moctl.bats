@@ -634,7 +634,7 @@ follows_new() {
 		rm "$m"/fill-*
 		if [ "$type" = plain ]; then
 			run -7 --separate-stderr moctl "$m" clone a b
-			says clone a "No space left"
+			says a "No space left" "bytes are free"
 		fi
 		run -3 moctl "$m" have b
 		[ -z "$(ls "$m/staging")" ]
