@@ -507,6 +507,22 @@ follows_new() {
 	run -3 moctl "$b" receive --state s
 }
 
+@test "progress of a copy: told when asked for, to the last byte" {
+	new plain
+	moctl "$m" create v
+	moctl "$m" mount v "$mnt"
+	head -c 3000000 /dev/zero | tr '\0' x >"$mnt/a"
+	head -c 2000000 /dev/zero | tr '\0' y >"$mnt/b"
+	moctl "$m" umount "$mnt"
+	run -0 --separate-stderr moctl "$m" clone --progress json v c
+	# a file system that shares data copies none
+	if [ -n "$stderr" ]; then
+		jq -es 'all(.[]; .what == "c") and last.done == 5000000' <<<"$stderr" >/dev/null
+	fi
+	run -0 --separate-stderr moctl "$m" snapshot v s
+	[ -z "$stderr" ]
+}
+
 @test "progress: lines, JSON, none, a bar on a terminal" {
 	new plain
 	moctl "$m" create v
