@@ -1,17 +1,31 @@
 /* `moctl MOSAIC clone`, `snapshot`, `rollback`: volumes of others. As with cp, first the one that
  * is there. */
+#include "cli/moctl/transfer.h"
 #include "cli/moctl/verbs.h"
+
+static const struct cli_option copy_options[] = {
+	{ "progress", 0, "auto|bar|plain|json|none",
+	  "how the progress of a long copy is shown; default: bars on a terminal, else nothing",
+	  CLI_CHOICE, offsetof(struct transfer_options, progress) },
+	{ "quiet", 'q', NULL, "show no progress", CLI_FLAG,
+	  offsetof(struct transfer_options, quiet) },
+	{ NULL },
+};
 
 static int clone_run(const struct moctl *c, struct cli_args *args, struct error *err)
 {
+	struct transfer_options o = { 0 };
 	_mosaic_ struct mosaic *m = NULL;
-	int r = moctl_parse(&(struct moctl_syntax){ moctl_no_options, 2, 2 }, NULL, args, err);
+	struct transfer t;
+	int r = moctl_parse(&(struct moctl_syntax){ copy_options, 2, 2 }, &o, args, err);
 
 	if (r == 0)
 		r = moctl_open_to_change(c, &m, err);
 	if (r != 0)
 		return r;
+	transfer_begin_copy(&t, &o, args->argv[1]);
 	r = mosaic_clone(m, args->argv[1], args->argv[0], err);
+	transfer_end_copy(&t);
 	if (r == 0)
 		r = mosaic_sync(m, err); /* who typed this wants it to be there tomorrow */
 	return error_context(err, r, "clone", args->argv[0]);
@@ -22,6 +36,7 @@ const struct moctl_verb moctl_verb_clone = {
 	.operands = "VOLUME NEW",
 	.summary = "Make a writable copy of a volume",
 	.complete = { CLI_COMPLETE_VOLUME },
+	.tables = { { copy_options } },
 	.run = clone_run,
 };
 
@@ -42,9 +57,10 @@ static int snapshot_set(struct mosaic *m, const struct cli_args *args, struct er
 
 static int snapshot_run(const struct moctl *c, struct cli_args *args, struct error *err)
 {
+	struct transfer_options o = { 0 };
 	_mosaic_ struct mosaic *m = NULL;
-	int r = moctl_parse(&(struct moctl_syntax){ moctl_no_options, 2, SIZE_MAX }, NULL, args,
-			    err);
+	struct transfer t;
+	int r = moctl_parse(&(struct moctl_syntax){ copy_options, 2, SIZE_MAX }, &o, args, err);
 
 	if (r == 0 && args->n % 2)
 		return moctl_usage(err, "%s needs the name of its snapshot.",
@@ -53,8 +69,10 @@ static int snapshot_run(const struct moctl *c, struct cli_args *args, struct err
 		r = moctl_open_to_change(c, &m, err);
 	if (r != 0)
 		return r;
+	transfer_begin_copy(&t, &o, args->argv[1]);
 	r = args->n == 2 ? mosaic_snapshot(m, args->argv[1], args->argv[0], err)
 			 : snapshot_set(m, args, err);
+	transfer_end_copy(&t);
 	return error_context(err, r, "snapshot", args->n == 2 ? args->argv[0] : NULL);
 }
 
@@ -64,6 +82,7 @@ const struct moctl_verb moctl_verb_snapshot = {
 	.summary = "Make a read-only copy of a volume, or of several at one instant",
 	.prose = "Of several, all snapshots are made or none.",
 	.complete = { CLI_COMPLETE_VOLUME },
+	.tables = { { copy_options } },
 	.run = snapshot_run,
 };
 
@@ -71,14 +90,18 @@ const struct moctl_verb moctl_verb_snapshot = {
 
 static int rollback_run(const struct moctl *c, struct cli_args *args, struct error *err)
 {
+	struct transfer_options o = { 0 };
 	_mosaic_ struct mosaic *m = NULL;
-	int r = moctl_parse(&(struct moctl_syntax){ moctl_no_options, 2, 2 }, NULL, args, err);
+	struct transfer t;
+	int r = moctl_parse(&(struct moctl_syntax){ copy_options, 2, 2 }, &o, args, err);
 
 	if (r == 0)
 		r = moctl_open_to_change(c, &m, err);
 	if (r != 0)
 		return r;
+	transfer_begin_copy(&t, &o, args->argv[0]);
 	r = mosaic_rollback(m, args->argv[0], args->argv[1], err);
+	transfer_end_copy(&t);
 	return error_context(err, r, "rollback", args->argv[0]);
 }
 
@@ -87,5 +110,6 @@ const struct moctl_verb moctl_verb_rollback = {
 	.operands = "VOLUME SNAPSHOT",
 	.summary = "Give a volume the content of a snapshot again; what it had is gone",
 	.complete = { CLI_COMPLETE_VOLUME, CLI_COMPLETE_VOLUME },
+	.tables = { { copy_options } },
 	.run = rollback_run,
 };

@@ -172,7 +172,6 @@ static int add_volumes(struct buf *b, const char *mosaic, const char *begun)
 /* Names of descriptions in one directory of the mosaic path. */
 static int add_descriptions(struct buf *b, const char *directory, const char *begun)
 {
-	/* lint: path ok: a directory of the configuration */
 	_closedir_ DIR *dir = opendir(directory);
 	const struct dirent *entry;
 	char name[LIMIT_NAME_BYTES + 1];

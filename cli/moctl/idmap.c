@@ -28,7 +28,6 @@ int idmap_hold(void)
 
 static int open_file(const char *path, int *ret_fd, struct error *err)
 {
-	/* lint: path ok: the user's own word */
 	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * User namespaces for mounts with an id map: the mount shows the users and groups on disk as others.
- * A namespace lives as long as a process in it or a descriptor; so a process is started in a new
- * one, gets its maps, is looked at, and ends.
+ * User namespaces for mounts with an id map: the mount shows the users and groups on disk as
+ * others. A namespace lives as long as a process in it or a descriptor; so a process is started in
+ * a new one, gets its maps, is looked at, and ends.
  */
 #include "base/base.h"
 

@@ -27,7 +27,6 @@ static int mount_metadata(struct mosaic *m, const char *path, const struct mosai
 			  struct error *err)
 {
 	_close_ int fd = -1;
-	/* lint: path ok: the user's own word */
 	_close_ int target = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r = target < 0 ? error_set(err, -errno, "cannot open %s", path)
 			   : mosaic_mount_metadata(m, how, &fd, err);

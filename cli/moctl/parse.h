@@ -16,7 +16,8 @@ struct moctl_size_change {
 int moctl_read_size_change(const char *text, struct moctl_size_change *ret, struct error *err)
 	_must_check_;
 
-/* What it makes of a size; a size of 0 is none, and has no more or less. 0, or -EINVAL with *err. */
+/* What it makes of a size; a size of 0 is none, and has no more or less. 0, or -EINVAL with *err.
+ */
 int moctl_apply_size_change(const struct moctl_size_change *change, uint64_t now, uint64_t *ret,
 			    struct error *err) _must_check_;
 

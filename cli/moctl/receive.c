@@ -69,7 +69,6 @@ static int receive(struct mosaic *m, const struct cli_args *args, const struct r
 	if (!file && isatty(STDIN_FILENO))
 		return moctl_usage(err,
 				   "nobody types a stream: name a file, or take it from a pipe.");
-	/* lint: path ok: the user's own word */
 	fd = file ? open(file, O_RDONLY | O_CLOEXEC) : -1;
 	if (file && fd < 0)
 		return error_set(err, -errno, "cannot open %s", file);

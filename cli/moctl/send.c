@@ -49,7 +49,6 @@ static int send_to(const struct sending *s, int fd, struct error *err)
 /* Beside, then renamed or linked: a stream that is not whole gets no name. */
 static int send_to_new(const struct sending *s, const char *beside, struct error *err)
 {
-	/* lint: path ok: the user's own word */
 	_close_ int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	int r;
 
@@ -74,7 +73,6 @@ static int send_to_file(const struct sending *s, struct error *err)
 	struct stat st;
 
 	if (stat(s->file, &st) == 0 && !S_ISREG(st.st_mode)) {
-		/* lint: path ok: the user's own word */
 		fd = open(s->file, O_WRONLY | O_CLOEXEC);
 		return fd < 0 ? error_set(err, -errno, "cannot write %s", s->file)
 			      : send_to(s, fd, err);

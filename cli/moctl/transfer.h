@@ -1,5 +1,5 @@
 #pragma once
-/* What send and receive share: how far it is, on standard error. */
+/* How far a stream or a copy is, on standard error. */
 #include "cli/option.h"
 #include "cli/progress.h"
 #include "mosaic/mosaic.h"
@@ -8,7 +8,9 @@ struct transfer {
 	struct progress bar;
 	struct images_progress report;
 	const char *what;
-	int64_t said_ns;
+	uint64_t done, total;
+	bool told;                 /* of these */
+	int64_t begin_ns, said_ns; /* nothing is said before begin_ns */
 };
 
 struct transfer_options {
@@ -28,3 +30,7 @@ struct transfer_options {
 struct mosaic_progress transfer_begin(struct transfer *t, const struct transfer_options *o,
 				      const char *what);
 void transfer_end(struct transfer *t);
+
+/* The same for all that the library copies meanwhile. What takes no time is not worth a word. */
+void transfer_begin_copy(struct transfer *t, const struct transfer_options *o, const char *what);
+void transfer_end_copy(struct transfer *t);

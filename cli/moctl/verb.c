@@ -5,13 +5,28 @@
 
 const struct moctl_verb *const moctl_verbs[] = {
 	&moctl_verb_make,
-
-	&moctl_verb_info,     &moctl_verb_features, &moctl_verb_list,   &moctl_verb_show,
-	&moctl_verb_have,     &moctl_verb_create,   &moctl_verb_clone,  &moctl_verb_snapshot,
-	&moctl_verb_rollback, &moctl_verb_resize,   &moctl_verb_drop,   &moctl_verb_mount,
-	&moctl_verb_umount,   &moctl_verb_attach,   &moctl_verb_detach,
-
-	&moctl_verb_data,     &moctl_verb_events,   &moctl_verb_check,  NULL,
+	&moctl_verb_create_pool,
+	&moctl_verb_info,
+	&moctl_verb_features,
+	&moctl_verb_list,
+	&moctl_verb_show,
+	&moctl_verb_have,
+	&moctl_verb_create,
+	&moctl_verb_clone,
+	&moctl_verb_snapshot,
+	&moctl_verb_rollback,
+	&moctl_verb_resize,
+	&moctl_verb_drop,
+	&moctl_verb_mount,
+	&moctl_verb_umount,
+	&moctl_verb_attach,
+	&moctl_verb_detach,
+	&moctl_verb_send,
+	&moctl_verb_receive,
+	&moctl_verb_data,
+	&moctl_verb_events,
+	&moctl_verb_check,
+	NULL,
 };
 
 const struct moctl_verb *const moctl_commands[] = {

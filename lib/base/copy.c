@@ -12,10 +12,16 @@
 
 enum {
 	COPY_CHUNK = 64 << 10,
-	FD_PATH = 32, /* "/proc/self/fd/N" */
+	TELL_CHUNK = 16 << 20, /* that the kernel copies between two words of it */
+	FD_PATH = 32,          /* "/proc/self/fd/N" */
 };
 
-static int copy_by_hand(int src, int dst, off_t *at, off_t end)
+static int tell(const struct copy_teller *teller, off_t bytes)
+{
+	return teller ? teller->fn((uint64_t)bytes, teller->arg) : 0;
+}
+
+static int copy_by_hand(int src, int dst, off_t *at, off_t end, const struct copy_teller *teller)
 {
 	_free_ char *buf = malloc(COPY_CHUNK);
 
@@ -38,16 +44,20 @@ static int copy_by_hand(int src, int dst, off_t *at, off_t end)
 		if (r < 0)
 			return r;
 		*at += n;
+		r = tell(teller, n);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
 
 /* The bytes from at to end, which hold no hole. */
-static int copy_range(int src, int dst, off_t at, off_t end)
+static int copy_range(int src, int dst, off_t at, off_t end, const struct copy_teller *teller)
 {
 	while (at < end) {
-		off_t to = at;
-		ssize_t n = copy_file_range(src, &at, dst, &to, (size_t)(end - at), 0);
+		off_t to = at, most = teller && end - at > TELL_CHUNK ? TELL_CHUNK : end - at;
+		ssize_t n = copy_file_range(src, &at, dst, &to, (size_t)most, 0);
+		int r;
 
 		if (n == 0)
 			break;
@@ -55,14 +65,17 @@ static int copy_range(int src, int dst, off_t at, off_t end)
 			continue;
 		if (n < 0 &&
 		    (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
-			return copy_by_hand(src, dst, &at, end);
+			return copy_by_hand(src, dst, &at, end, teller);
 		if (n < 0)
 			return -errno;
+		r = tell(teller, n);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
 
-static int copy_content(int src, int dst, off_t size)
+static int copy_content(int src, int dst, off_t size, const struct copy_teller *teller)
 {
 	off_t data = 0, hole;
 	int r;
@@ -78,7 +91,7 @@ static int copy_content(int src, int dst, off_t size)
 		hole = lseek(src, data, SEEK_HOLE);
 		if (hole < 0)
 			return -errno;
-		r = copy_range(src, dst, data, hole < size ? hole : size);
+		r = copy_range(src, dst, data, hole < size ? hole : size, teller);
 		if (r < 0)
 			return r;
 		data = hole;
@@ -171,11 +184,16 @@ int copy_attributes(int src, int dst, const struct stat *st)
 	return futimens(dst, times) < 0 ? -errno : 0;
 }
 
-int copy_file(int src, int dst, const struct stat *st)
+int copy_file_telling(int src, int dst, const struct stat *st, const struct copy_teller *teller)
 {
-	int r = copy_content(src, dst, st->st_size);
+	int r = copy_content(src, dst, st->st_size, teller);
 
 	return r < 0 ? r : copy_attributes(src, dst, st);
+}
+
+int copy_file(int src, int dst, const struct stat *st)
+{
+	return copy_file_telling(src, dst, st, NULL);
 }
 
 static int make_link(int src, int dirfd, const char *name)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/base.h"
+#include "mosaic/driver.h"
 
 /* A file with more than one name, and the first of them in the copy. */
 struct linked {
@@ -141,7 +142,7 @@ static int copy_regular(const struct directory *d, const char *name)
 	dst = openat(d->dst, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (dst < 0)
 		return -errno;
-	return copy_file(src, dst, &st);
+	return volume_copy_file(src, dst, &st);
 }
 
 static int copy_entry(const struct directory *d, const char *name)

@@ -248,6 +248,11 @@ int options_read(struct mosaic *m, struct error *err) _must_check_;
 
 void mosaic_log(enum mosaic_log_level level, const char *fmt, ...) _printf_(2, 3);
 
+/* ---- copied.c -------------------------------------------------------------------------------- */
+
+/* copy_file() that is told of by mosaic_set_copy_progress(). */
+int volume_copy_file(int src, int dst, const struct stat *st) _must_check_;
+
 /* ---- volume.c: what a volume directory says -------------------------------------------------- */
 
 enum { VOLUME_PATH = MOSAIC_NAME_MAX + 40 };

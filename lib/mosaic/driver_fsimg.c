@@ -83,7 +83,7 @@ static int fsimg_copy(struct mosaic *m, const struct volume_copy *c, bool live, 
 	if (src >= 0) {
 		dst = openat(c->dirfd, c->read_only ? "tree" : "data",
 			     O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		r = dst < 0 || fstat(src, &st) < 0 ? -errno : copy_file(src, dst, &st);
+		r = dst < 0 || fstat(src, &st) < 0 ? -errno : volume_copy_file(src, dst, &st);
 	}
 	return image_explain(m, r, "copy the image", err);
 }
@@ -114,7 +114,7 @@ static int make_other(struct mosaic *m, const struct volume *v, int dst, const c
 {
 	_close_ int src = open_image(v->dirfd, volume_content(v->kind), true);
 	struct stat st;
-	int r = src < 0 ? src : fstat(src, &st) < 0 ? -errno : copy_file(src, dst, &st);
+	int r = src < 0 ? src : fstat(src, &st) < 0 ? -errno : volume_copy_file(src, dst, &st);
 
 	if (r == 0 && bytes > (uint64_t)st.st_size)
 		r = ftruncate(dst, (off_t)bytes) < 0 ? -errno : 0;

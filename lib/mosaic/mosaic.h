@@ -490,6 +490,11 @@ enum mosaic_log_level {
 typedef void (*mosaic_log_fn)(enum mosaic_log_level level, const char *text, void *arg);
 void mosaic_set_log(mosaic_log_fn fn, enum mosaic_log_level most, void *arg);
 
+/* How far the copying of data is, within mosaic_clone(), mosaic_snapshot() and all else that copies
+ * what it cannot share: the bytes since this call, of a total that is not known (0). One function
+ * for the process; NULL: none. */
+void mosaic_set_copy_progress(const struct mosaic_progress *progress);
+
 static inline void mosaic_closep(struct mosaic **m)
 {
 	mosaic_close(*m);
