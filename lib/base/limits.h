@@ -53,6 +53,10 @@ enum {
 	LIMIT_CONFIG_ENTRIES = 4096,   /* hosts, and entries of each list, in carob.yaml */
 	LIMIT_CREDENTIALS_BYTES = 16 << 10, /* a file with a password or token */
 	LIMIT_REDIRECTS = 10,               /* from one URL to the next, for one transfer */
+	LIMIT_STREAM_HEADER = 16 << 10,     /* the description in front of a volume's stream */
+	LIMIT_STREAM_FRAME = 1 << 20,       /* one frame of it */
+	LIMIT_STREAM_CHUNK = 256 << 10,     /* what one frame of data carries, by our own writer */
+	LIMIT_STREAM_ENTRIES = 1 << 22,     /* names in one directory of a volume that is sent */
 };
 
 #define LIMIT_ARCHIVE_BYTES (1ULL << 40) /* expanded bytes of one image archive: 1 TiB */

@@ -14,6 +14,7 @@
  *	raw	an empty file beside "tree" or "data": no file system, only a block device
  *	origin	a symbolic link whose text is the name of what it was copied from, for people
  *	private	a directory with what mosaic_set_data() keeps
+ *	id, received	what a volume that was sent or received is known by (stream_volume.h)
  *	kept	how many mosaic_attach() with MOSAIC_ATTACH_KEEP there are: "BOOT-ID N"
  *
  * A directory without tree, data and parent is being made or was left by somebody who died making
@@ -114,7 +115,8 @@ struct mosaic_driver {
 	int (*stage)(struct mosaic *m, int dirfd, int *ret_fd, struct error *err);
 
 	/* Turns the filled "tree", which nobody has open any more and which is synced, into what
-	 * the driver keeps read-only volumes as; the core syncs the file system and renames the
+	 * the driver keeps read-only volumes as. It was made by stage; or by create or copy as "data",
+	 * or as the "upper" of a clone, and then filled by a stream and renamed. The core syncs the file system and renames the
 	 * volume directory afterwards. NULL: it is that already. */
 	int (*commit)(struct mosaic *m, int dirfd, struct error *err);
 
@@ -324,6 +326,16 @@ void volume_remove_unfinished(struct mosaic *m, const char *name);
 
 /* mkdirat() of exactly that mode, whatever the umask. */
 int volume_mkdir(int dirfd, const char *name, mode_t mode) _must_check_;
+
+/* What mosaic_create() makes, in a volume directory that the caller has begun. */
+int volume_make_content(struct mosaic *m, int dirfd, const struct mosaic_create *how,
+			struct error *err) _must_check_;
+
+/* ---- receive_state.c ------------------------------------------------------------------------- */
+
+/* Is that directory of staging what a stream that broke off has left, not too long ago? Then it is
+ * no leftover. */
+bool receive_is_kept(int dirfd);
 
 /* ---- remove.c -------------------------------------------------------------------------------- */
 

@@ -391,15 +391,21 @@ struct mosaic_send {
 	struct mosaic_progress progress;
 };
 
-/* name is a snapshot or nobody writes to it: -EBUSY. how may be NULL. */
+/* name is a snapshot or nobody writes to it: -EBUSY; with MOSAIC_SNAPSHOT_LIVE it is sent as it is
+ * now, whoever writes. how may be NULL. To resume, the stream is made again as far as the other end
+ * has it, and compared: -ESTALE when it would be another one (the volume was written to, or it is a
+ * native stream that the driver does not make the same way twice). -EPIPE: the reader has gone;
+ * SIGPIPE is not raised. */
 int mosaic_send(struct mosaic *m, const char *name, const struct mosaic_send *how, int fd,
 		struct error *err) MOSAIC_MUST_CHECK;
 
 /* Makes the volume name of a stream: whole and durable, or not there. What was received of a stream
  * that broke off is kept for a resumed one, until mosaic_receive() of another begins or
  * mosaic_receive_forget(). The receiving volume is writable with MOSAIC_RECEIVE_WRITABLE, else a
- * snapshot. -EBADMSG: damaged, the frame is named; -ENOENT: the snapshot that the stream is based
- * on is not here; -EEXIST. */
+ * snapshot. -EBADMSG: damaged, the frame is named; -EPIPE: it broke off; -ENOENT: the snapshot that
+ * the stream is based on is not here; -EEXIST; -ESTALE: it goes on somewhere else than what was
+ * received ends. It may read past the end of the stream. A native stream is kept in a file until it
+ * is whole, and only then given to the driver. */
 enum mosaic_receive_flags { MOSAIC_RECEIVE_WRITABLE = 1 };
 struct mosaic_receive {
 	unsigned flags;

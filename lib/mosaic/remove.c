@@ -221,6 +221,8 @@ static int collect_entry(int dirfd, const char *name, void *arg)
 		return 0;
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return 0;
+	if (!c->volumes && fd >= 0 && receive_is_kept(fd))
+		return 0;
 	if (c->fn && !is_abandoned(fd))
 		return 0;
 	if (c->volumes && volume_find(c->m, name, NULL) != VOLUME_NONE)

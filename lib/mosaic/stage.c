@@ -217,6 +217,15 @@ static int fill_volume(struct mosaic *m, int dirfd, const struct mosaic_create *
 	return m->driver->create(m, dirfd, how, err);
 }
 
+int volume_make_content(struct mosaic *m, int dirfd, const struct mosaic_create *how,
+			struct error *err)
+{
+	struct mosaic_create own = *how;
+	int r = check_how(m, &own, err);
+
+	return r < 0 ? r : fill_volume(m, dirfd, &own, err);
+}
+
 int mosaic_create(struct mosaic *m, const char *name, const struct mosaic_create *how,
 		  struct error *err)
 {

@@ -152,6 +152,7 @@ static void increments(struct suite *s)
 			change(s, "v", i);
 		ok(s, mosaic_snapshot(s->m, snap, "v", &s->err));
 		send_file(s, s->m, snap, i ? before : NULL, snap, MOSAIC_SEND_PORTABLE);
+		ok(s, receive_file(s, plain, there, snap, 0));
 		describe_volume(s, snap, was);
 		digest_in(s, plain, there, is);
 		need(strcmp(was, is) == 0);
