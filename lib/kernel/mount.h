@@ -37,7 +37,8 @@ int mount_clone(int dirfd, const char *path, bool recursive) _must_check_;
 /* Sets and clears attributes of the mount behind fd; recursive covers its submounts. */
 int mount_change(int fd, uint64_t set, uint64_t clear, bool recursive) _must_check_;
 
-/* Gives the detached mount fd the id map of a user namespace. -EINVAL where the file system cannot. */
+/* Gives the detached mount fd the id map of a user namespace. -EINVAL where the file system cannot
+ * have one. */
 int mount_map_ids(int fd, int userns) _must_check_;
 
 /* Moves the detached mount fd onto what targetfd (O_PATH) refers to. */

@@ -1,6 +1,7 @@
 #include "kernel/mountinfo.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/stat.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -35,6 +36,7 @@ static int parse_line(char *line, struct mountinfo *ret)
 	char *field[6], *rest = strstr(line, " - ");
 	unsigned major, minor;
 	struct mountinfo m;
+	uint64_t id;
 	char *type;
 
 	if (!rest)
@@ -47,7 +49,9 @@ static int parse_line(char *line, struct mountinfo *ret)
 			return -EBADMSG;
 	}
 	type = strsep(&rest, " ");
-	m = (struct mountinfo){ .id = atoi(field[0]),
+	if (str_to_u64(field[0], INT_MAX, &id) < 0)
+		return -EBADMSG;
+	m = (struct mountinfo){ .id = (int)id,
 				.root = field[3],
 				.point = field[4],
 				.options = field[5],

@@ -18,8 +18,9 @@ struct mountinfo {
 	const char *fstype, *source;
 };
 
-/* Takes the next line from *cursor, which walks over text that is changed: the strings of *ret point into it,
- * with the kernel's \ooo resolved. 1, or 0 at the end; lines that are none are passed over. */
+/* Takes the next line from *cursor, which walks over text that is changed: the strings of *ret
+ * point into it, with the kernel's \ooo resolved. 1, or 0 at the end; lines that are none are
+ * passed over. */
 int mountinfo_next(char **cursor, struct mountinfo *ret) _must_check_;
 
 /* Which file system fd lies in, and its path there ("/" for the root of it), in the caller's namespace. -ENOENT when fd is

@@ -191,21 +191,17 @@ static char *option_text(const json_t *value)
 static void read_option(struct json_reader *r, const char *key, const json_t *value,
 			struct mosaic_config *c)
 {
-	struct mosaic_option o;
+	struct mosaic_option *o = &c->options[c->n_options];
 
 	if (!json_is_string(value) && !json_is_integer(value) && !json_is_boolean(value)) {
 		json_fault_at(r, key, "must be a text, an integer, true or false");
 		return;
 	}
-	o.key = strdup(key);
-	o.value = option_text(value);
-	if (!o.key || !o.value) {
-		free(o.key);
-		free(o.value);
+	c->n_options++;
+	o->key = strdup(key);
+	o->value = option_text(value);
+	if (!o->key || !o->value)
 		json_no_memory(r);
-		return;
-	}
-	c->options[c->n_options++] = o;
 }
 
 static void read_options(struct json_reader *r, const struct mosaic_driver *driver, json_t *options,

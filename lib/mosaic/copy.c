@@ -1,7 +1,8 @@
 /*
  * Clones, snapshots and rollbacks. All are a copy of one volume, made in staging: a clone and a
- * snapshot then get their name by a rename, a rollback changes places with the volume. The source is locked
- * meanwhile, so that nobody begins to write to it; who wrote before is found by volume_need_unused().
+ * snapshot then get their name by a rename, a rollback changes places with the volume. The source
+ * is locked meanwhile, so that nobody begins to write to it; who wrote before is found by
+ * volume_need_unused().
  */
 #include <fcntl.h>
 #include <sys/file.h>

@@ -6,10 +6,10 @@
  * its user wants to keep beside the volumes, and volumes, named by plain components of at most 200
  * bytes (no "/", no control character, not starting with "."). A volume comes into being by
  *
- *	mosaic_stage() .. fill the directory .. mosaic_commit()	   a tree, all or nothing
- *	mosaic_create()						   an empty volume, with a file system or raw
- *	mosaic_clone(), mosaic_snapshot()			   a writable, a read-only copy of another
- *	mosaic_receive()					   a copy of one that was sent
+ *     mosaic_stage(), fill, mosaic_commit()   a tree, all or nothing
+ *     mosaic_create()                         an empty volume, with a file system or raw
+ *     mosaic_clone(), mosaic_snapshot()       a writable, a read-only copy of another
+ *     mosaic_receive()                        a copy of one that was sent
  *
  * and is used by mosaic_mount(): a detached mount, given as a descriptor, that exists in no mount
  * table until somebody attaches it and that vanishes with its last user; or by mosaic_attach(), as

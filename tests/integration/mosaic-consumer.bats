@@ -35,7 +35,7 @@ declared() {
 @test "the manual has every function of the header" {
 	page=$(find "$prefix" -name libmosaic.3)
 	markdown=$(find "$prefix" -name libmosaic.md)
-	man -l --no-justification "$page" 2>"$BATS_TEST_TMPDIR/faults" | col -b >"$BATS_TEST_TMPDIR/page"
+	man -l --warnings --no-justification "$page" 2>"$BATS_TEST_TMPDIR/faults" >"$BATS_TEST_TMPDIR/page"
 	[ ! -s "$BATS_TEST_TMPDIR/faults" ]
 	grep -q '^NAME$' "$BATS_TEST_TMPDIR/page"
 	grep -q '^SEE ALSO$' "$BATS_TEST_TMPDIR/page"
