@@ -159,7 +159,8 @@ static int check_volume(struct check *c, const char *where, const struct volume 
 	struct error err = { 0 };
 	int r = 0;
 
-	if (v->parent[0] && volume_find(c->m, v->parent, NULL) <= 0)
+	/* hidden ones may be left over, and are the driver's matter */
+	if (v->name[0] != '.' && v->parent[0] && volume_find(c->m, v->parent, NULL) <= 0)
 		r = volume_problem(c, where, false, "needs volume %s, which is not there",
 				   v->parent);
 	if (r == 0)

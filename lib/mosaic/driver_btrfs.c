@@ -144,6 +144,24 @@ static int create(struct mosaic *m, int dirfd, const struct mosaic_create *how, 
 	return directory_room(m, r, err);
 }
 
+static uint64_t id_of(int fd)
+{
+	uint64_t id = 0;
+
+	return btrfs_util_subvolume_id_fd(fd, &id) == BTRFS_UTIL_OK ? id : 0;
+}
+
+/* A copy of a volume that has spent its quota may be refused: it has the same one. */
+static int explain(struct mosaic *m, int fd, int r, struct error *err)
+{
+	struct btrfs_group group;
+
+	if (r != -EDQUOT || btrfs_read_group(fd, id_of(fd), &group, NULL) < 0 || !group.limit)
+		return directory_room(m, r, err);
+	return error_prefix(err, r, "the quota of %llu bytes, of which %llu are used, is spent",
+			    (unsigned long long)group.limit, (unsigned long long)group.referenced);
+}
+
 static int copy(struct mosaic *m, const struct volume_copy *c, struct error *err)
 {
 	_close_ int src = btrfs_open_content(c->from, err);
@@ -152,14 +170,7 @@ static int copy(struct mosaic *m, const struct volume_copy *c, struct error *err
 	if (src < 0)
 		return src;
 	r = btrfs_snapshot(src, c->dirfd, c->read_only ? "tree" : "data", c->read_only, err);
-	return directory_room(m, error_context(err, r, "copy", c->from->name), err);
-}
-
-static uint64_t id_of(int fd)
-{
-	uint64_t id = 0;
-
-	return btrfs_util_subvolume_id_fd(fd, &id) == BTRFS_UTIL_OK ? id : 0;
+	return explain(m, src, error_context(err, r, "copy", c->from->name), err);
 }
 
 static int resize(struct mosaic *m, const struct volume *v, uint64_t bytes, struct error *err)

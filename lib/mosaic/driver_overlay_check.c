@@ -100,7 +100,7 @@ int overlay_check(struct mosaic *m, const struct volume *v, struct check *c, str
 {
 	if (!v)
 		return check_bases(m, c, err);
-	if (v->kind != VOLUME_CLONE && v->kind != VOLUME_LAYER)
+	if ((v->kind != VOLUME_CLONE && v->kind != VOLUME_LAYER) || overlay_is_base(v->name))
 		return 0;
 	return check_stack(m, v, c);
 }
