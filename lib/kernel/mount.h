@@ -34,6 +34,11 @@ int mount_new(const char *fstype, const struct mount_option *options, size_t n, 
 /* A detached copy of what is mounted at path (or below it, recursive). path "" means dirfd itself. */
 int mount_clone(int dirfd, const char *path, bool recursive) _must_check_;
 
+/* The same of the directory path below the detached mount mountfd, of which the kernel would make no
+ * copy: it is attached for a moment, in a mount namespace of a child's own, and is of no use
+ * afterwards. */
+int mount_clone_below(int mountfd, const char *path) _must_check_;
+
 /* Sets and clears attributes of the mount behind fd; recursive covers its submounts. */
 int mount_change(int fd, uint64_t set, uint64_t clear, bool recursive) _must_check_;
 

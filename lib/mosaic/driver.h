@@ -143,6 +143,9 @@ struct mosaic_driver {
 	int (*mount)(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
 		     int *ret_fd, struct error *err);
 
+	/* A detached mount of the directory path below m->dirfd, the metadata's. NULL: a bind. */
+	int (*mount_metadata)(struct mosaic *m, const char *path, int *ret_fd, struct error *err);
+
 	/* How a mount of it would be known. -ENODEV without *err: it is not mounted, surely (no
 	 * device is up). */
 	int (*identify)(struct mosaic *m, const struct volume *v, struct mount_identity *ret,

@@ -112,6 +112,26 @@ static void thin_driver_close(struct mosaic *m)
 	m->priv = NULL;
 }
 
+/* Of another mount of the mosaic's own volume: m->dirfd's is to stay. */
+static int thin_mount_metadata(struct mosaic *m, const char *where, int *ret_fd, struct error *err)
+{
+	_close_ int device = -1, mount = -1;
+	char path[DM_PATH_MAX];
+	int r;
+
+	device = bring_up(m->priv, path, err);
+	if (device < 0)
+		return device;
+	r = blockfs_mount(blockfs_names[0], path, false, &mount, err);
+	if (r < 0)
+		return error_prefix(err, r, "the metadata of %s", m->location);
+	r = mount_clone_below(mount, where);
+	if (r < 0)
+		return error_set(err, r, "cannot mount the metadata of %s", m->location);
+	*ret_fd = r;
+	return 0;
+}
+
 static int thin_limits(struct mosaic *m, struct mosaic_limits *ret, struct error *err)
 {
 	const char *fs = m->default_fs ? m->default_fs : blockfs_names[0];
@@ -162,6 +182,7 @@ const struct mosaic_driver mosaic_driver_dm_thin = {
 	.copy = thin_copy,
 	.snapshot_set = thin_snapshot_set,
 	.mount = thin_mount,
+	.mount_metadata = thin_mount_metadata,
 	.identify = thin_identify,
 	.attach = thin_attach,
 	.keep = thin_keep,

@@ -136,9 +136,15 @@ int mosaic_mount_metadata(struct mosaic *m, const struct mosaic_mount *how, int 
 
 	if (dir < 0)
 		return error_set(err, dir, "cannot open the metadata %s of %s", path, m->location);
-	fd = mount_clone(dir, "", false);
-	if (fd < 0)
-		return error_set(err, fd, "cannot mount the metadata of %s", m->location);
+	if (m->driver->mount_metadata) {
+		r = m->driver->mount_metadata(m, path, &fd, err);
+	} else {
+		r = fd = mount_clone(dir, "", false);
+		if (r < 0)
+			error_set(err, r, "cannot mount the metadata of %s", m->location);
+	}
+	if (r < 0)
+		return r;
 	r = directory_adjust(fd, &v, how ? how : &plain, err);
 	if (r < 0)
 		return error_prefix(err, r, "metadata of %s", m->location);
