@@ -50,6 +50,8 @@ int image_open(struct mosaic *m, const struct image_ops *ops, struct error *err)
 		if (str_eq(*fs, m->default_fs))
 			break;
 	}
+	if (m->default_fs && str_eq(m->default_fs, "xfs")) /* cannot */
+		m->features &= ~(uint32_t)MOSAIC_RESIZE_DOWN;
 	return 0;
 }
 

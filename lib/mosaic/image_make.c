@@ -167,49 +167,45 @@ static int grow_up(struct mosaic *m, const struct volume *v, const char *fs, uin
 	return r < 0 ? r : blockfs_grow(fs, mount, bytes, err);
 }
 
-/* -EBUSY, with its path in device, when it is up. */
-static int need_down(struct mosaic *m, const struct volume *v, const char *why, struct error *err)
+/* Nobody uses it, and nobody begins to. When somebody does: code, and why that is in the way. */
+static int need_down(struct mosaic *m, const struct volume *v, int code, const char *why,
+		     struct error *err)
 {
 	const char *name = volume_content(v->kind);
 	_loopdev_ struct loopdev d = LOOPDEV_NONE_OPEN;
 	int r = image_ops(m)->find(m, v->dirfd, name, &d);
 
 	if (r == 0)
-		return error_set(err, -EBUSY, "it is in use as %s, and %s.", d.path, why);
+		return error_set(err, code, "it is in use as %s, and %s.", d.path, why);
 	if (r < 0)
 		return error_set(err, r, "cannot look for its loop device");
-	return wait_until_settled(m, v->dirfd, name, err);
-}
-
-static int remake(struct mosaic *m, const struct volume *v, const char *fs, uint64_t bytes,
-		  const char *why, struct error *err)
-{
-	int r = volume_need_unused(m, v, "a change of its size", err);
-
-	if (r == 0)
-		r = need_down(m, v, why, err);
-	return r < 0 ? r : image_ops(m)->remake(m, v, fs, bytes, err);
+	r = volume_need_unused(m, v, "resize", err);
+	return r < 0 ? r : wait_until_settled(m, v->dirfd, name, err);
 }
 
 static int change_size(struct mosaic *m, const struct volume *v, const char *fs, uint64_t bytes,
 		       struct error *err)
 {
-	bool can_grow = !fs || blockfs_can_grow(fs);
+	static const char smaller[] = "can be made smaller only when it is not",
+			  much_larger[] = "can grow so far only when it is not",
+			  no_right[] = "to grow it then needs CAP_SYS_RESOURCE, which this process "
+				       "does not have";
 	uint64_t now;
 	int r = image_ops(m)->size(v->dirfd, volume_content(v->kind), &now);
 
 	if (r < 0)
 		return error_set(err, r, "cannot find out how large it is");
-	if (bytes < now)
-		return remake(m, v, fs, bytes, "can be made smaller only when it is not", err);
-	r = can_grow ? grow_up(m, v, fs, bytes, err) : -EFBIG;
-	if (r != -EFBIG)
-		return r;
-	return remake(m, v, fs, bytes,
-		      can_grow ? "can grow so far only when it is not"
-			       : "to grow it then needs CAP_SYS_RESOURCE, which this process does "
-				 "not have",
-		      err);
+	if (bytes < now) {
+		r = need_down(m, v, -EBUSY, smaller, err);
+	} else if (fs && !blockfs_can_grow(fs)) {
+		r = need_down(m, v, -EPERM, no_right, err);
+	} else {
+		r = grow_up(m, v, fs, bytes, err);
+		if (r != -EFBIG)
+			return r;
+		r = need_down(m, v, -EBUSY, much_larger, err);
+	}
+	return r < 0 ? r : image_ops(m)->remake(m, v, fs, bytes, err);
 }
 
 int image_resize(struct mosaic *m, const struct volume *v, uint64_t bytes, struct error *err)
