@@ -551,7 +551,7 @@ follows_new() {
 	[ "$(moctl "$m" l -q | tr -d '\n')" = abs ]
 	run -2 --separate-stderr moctl "$m" c a b
 	[[ "$stderr" == *"create-pool, create, clone, check"* ]]
-	run -2 --separate-stderr moctl "$m" lits
+	run -2 --separate-stderr moctl "$m" lisx
 	[[ "$stderr" == *"did you mean list?"* ]]
 	run -2 --separate-stderr moctl "$m" nonsense
 	[[ "$stderr" == *"there is no command nonsense"* && "$stderr" == *"moctl help"* ]]

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Completes command lines in real shells, with a pod and its name on disk.
+"""Completes command lines of carob and moctl in real shells, with a pod, its name and a mosaic on disk.
 
-usage: check_completion.py CAROB SHELL
+usage: check_completion.py PROGRAM SHELL
 """
 
 import json
@@ -46,25 +46,41 @@ CASES = [
 ]
 
 
+MOCTL_CASES = [
+    (["she"], {"shelf"}, {"help"}),
+    (["check"], {"check-config"}, {"shelf"}),
+    (["--de"], {"--debug"}, {"--version"}),
+    (["shelf", "cre"], {"create", "create-pool"}, {"clone"}),
+    (["shelf", "drop", "an"], {"another"}, set()),
+    (["shelf", "snapshot", "another", "s", "an"], {"another"}, set()),
+    (["shelf", "send", "--si"], {"--since"}, {"--size"}),
+    (["shelf", "send", "--since", "an"], {"another"}, set()),
+    (["shelf", "send", "--progress", "p"], {"plain"}, {"bar"}),
+    (["shelf", "data", "s"], {"set"}, {"get", "show"}),
+    (["help", "roll"], {"rollback"}, set()),
+    (["completion", "fi"], {"fish"}, set()),
+]
+
+
 def quote(word):
     return "'" + word.replace("'", "'\\''") + "'"
 
 
-def bash(script, words):
-    line = " ".join(quote(word) for word in ["carob"] + words)
+def bash(program, script, words):
+    line = " ".join(quote(word) for word in [program] + words)
     return f"""source {quote(script)}
-complete -p carob | grep -q -- '-F _carob' || exit 9
+complete -p {program} | grep -q -- '-F _{program}' || exit 9
 COMP_WORDS=({line}); COMP_CWORD={len(words)}
-_carob
+_{program}
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
 
 
-def fish(script, words):
-    return f"source {quote(script)}; complete -C {quote(' '.join(['carob'] + words))}"
+def fish(program, script, words):
+    return f"source {quote(script)}; complete -C {quote(' '.join([program] + words))}"
 
 
-def zsh(script, words):
+def zsh(program, script, words):
     """A real zsh in a pseudo terminal, asked for the list of matches."""
     return f"""zmodload zsh/zpty
 zpty inner zsh -f
@@ -76,7 +92,7 @@ builtin compadd -O all "$@"; print -rl -- $all >> $ZSH_MATCHES; builtin compadd 
 zpty -w inner 'zle_done() {{ print -r -- done >> $ZSH_MATCHES.done }}; zle -N zle_done; bindkey "^Y" zle_done'
 zpty -w inner 'bindkey "^I" complete-word; print ready >> $ZSH_MATCHES.ready'
 for i in {{1..100}}; do [[ -e $ZSH_MATCHES.ready ]] && break; sleep 0.1; done
-zpty -n -w inner {quote(' '.join(['carob'] + words))}$'\\t\\x19'
+zpty -n -w inner {quote(' '.join([program] + words))}$'\\t\\x19'
 for i in {{1..100}}; do [[ -e $ZSH_MATCHES.done ]] && break; sleep 0.1; done
 zpty -d inner
 cat $ZSH_MATCHES
@@ -90,39 +106,54 @@ SHELLS = {
 }
 
 
-def answers(shell, script, words, environment):
+def answers(shell, program, script, words, environment):
     command, make = SHELLS[shell]
-    result = subprocess.run(command + [make(script, words)], env=environment, text=True,
+    result = subprocess.run(command + [make(program, script, words)], env=environment, text=True,
                             capture_output=True, check=False)
     if result.returncode != 0:
         sys.exit(f"{shell}: {words}: exit status {result.returncode}\n{result.stdout}{result.stderr}")
     return {line.split("\t")[0].strip() for line in result.stdout.splitlines()}, result.stderr
 
 
+def prepare(program, scratch, environment):
+    """What there is to be completed."""
+    if program == "moctl":
+        os.makedirs(f"{scratch}/mosaic.d")
+        with open(f"{scratch}/mosaic.d/shelf.mos", "w", encoding="utf-8") as file:
+            file.write(f"type: plain\nlocation: {scratch}/shelf\n")
+        for words in ["make"], ["create", "another"], ["create", "a volume"]:
+            subprocess.run(["moctl", "shelf"] + words, check=True, env=environment)
+        return
+    os.makedirs(f"{scratch}/root/pods/{UUID}")
+    with open(f"{scratch}/root/pods/{UUID}/pod", "w", encoding="utf-8") as file:
+        json.dump(POD, file)
+
+
 def main():
-    carob, shell = sys.argv[1:]
+    path, shell = sys.argv[1:]
+    program = os.path.basename(path)
+    cases = MOCTL_CASES if program == "moctl" else CASES
     failed = 0
     with tempfile.TemporaryDirectory(prefix="carob-completion.") as scratch:
-        os.makedirs(f"{scratch}/root/pods/{UUID}")
         os.makedirs(f"{scratch}/bin")
         os.makedirs(f"{scratch}/cwd")
-        os.symlink(os.path.abspath(carob), f"{scratch}/bin/carob")
-        with open(f"{scratch}/root/pods/{UUID}/pod", "w", encoding="utf-8") as file:
-            json.dump(POD, file)
+        os.symlink(os.path.abspath(path), f"{scratch}/bin/{program}")
         script = f"{scratch}/script"
         with open(script, "w", encoding="utf-8") as file:
-            subprocess.run([carob, "completion", shell], check=True, stdout=file)
+            subprocess.run([path, "completion", shell], check=True, stdout=file)
+        environment = {"PATH": f"{scratch}/bin:/usr/bin:/bin", "HOME": scratch, "TERM": "xterm", "LC_ALL": "C.UTF-8",
+                       "CAROB_ROOT": f"{scratch}/root", "CAROB_RUNROOT": f"{scratch}/run",
+                       "MOSAIC_PATH": f"{scratch}/mosaic.d"}
+        prepare(program, scratch, environment)
         os.chdir(f"{scratch}/cwd")
-        for number, (words, wanted, unwanted) in enumerate(CASES):
-            environment = {"PATH": f"{scratch}/bin:/usr/bin:/bin", "HOME": scratch, "TERM": "xterm", "LC_ALL": "C.UTF-8",
-                           "CAROB_ROOT": f"{scratch}/root", "CAROB_RUNROOT": f"{scratch}/run",
-                           "ZSH_MATCHES": f"{scratch}/matches{number}"}
-            got, errors = answers(shell, script, words, environment)
+        for number, (words, wanted, unwanted) in enumerate(cases):
+            environment["ZSH_MATCHES"] = f"{scratch}/matches{number}"
+            got, errors = answers(shell, program, script, words, environment)
             if not wanted <= got or unwanted & got or errors:
                 failed += 1
-                print(f"{shell}: carob {' '.join(words)}: {sorted(got)}; wanted {sorted(wanted)}, "
+                print(f"{shell}: {program} {' '.join(words)}: {sorted(got)}; wanted {sorted(wanted)}, "
                       f"not {sorted(unwanted)} {errors}")
-    print(f"{shell}: {len(CASES) - failed} of {len(CASES)} completions")
+    print(f"{shell}: {len(cases) - failed} of {len(cases)} completions")
     sys.exit(1 if failed else 0)
 
 

@@ -208,7 +208,7 @@ static void beginnings_of_verbs(void **state _unused_)
 	assert_non_null(strstr(found("c"), "check"));
 	assert_null(strstr(found("c"), "info"));
 	assert_non_null(strstr(found(""), "there is no command"));
-	assert_non_null(strstr(found("lits"), "did you mean list?"));
+	assert_non_null(strstr(found("lisx"), "did you mean list?"));
 	assert_non_null(strstr(found("clones"), "there is no command"));
 	assert_non_null(strstr(found("CL"), "there is no command"));
 }
