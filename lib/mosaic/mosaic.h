@@ -145,12 +145,13 @@ enum mosaic_features {
 	MOSAIC_RESIZE_UP = 1 << 4,
 	MOSAIC_RESIZE_DOWN = 1 << 5,
 	MOSAIC_QUOTA = 1 << 6, /* a volume's size limits what it can hold */
-	MOSAIC_SEND =
-		1 << 7, /* a native stream between two mosaics of this driver; the portable one is
-					  everybody's */
-	MOSAIC_SNAPSHOT_SET = 1 << 8,  /* snapshots of several volumes in use are of one instant */
-	MOSAIC_SNAPSHOT_LIVE = 1 << 9, /* those of a volume in use are of one instant */
-	MOSAIC_EXCLUSIVE = 1 << 10,    /* mosaic_usage() tells exclusive from shared bytes */
+	MOSAIC_SEND = 1 << 7,  /* a native stream between two mosaics of this driver */
+	/* Snapshots of several volumes in use hold what was written until one instant. */
+	MOSAIC_SNAPSHOT_SET = 1 << 8,
+	/* A volume in use can be cloned and snapshotted: the copy is what a power cut at that instant
+	 * would have left, and with MOSAIC_SNAPSHOT_SET all that was written until then. */
+	MOSAIC_SNAPSHOT_LIVE = 1 << 9,
+	MOSAIC_EXCLUSIVE = 1 << 10, /* mosaic_usage() tells exclusive from shared bytes */
 };
 
 /* The word for one feature bit ("clone", "resize-up"), or NULL: to be called for 1 << 0, 1 << 1 ...

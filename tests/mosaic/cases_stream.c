@@ -46,7 +46,7 @@ static struct mosaic *open_plain(struct suite *s)
 	char path[512];
 	struct mosaic *m;
 
-	snprintf(path, sizeof(path), "%s/plain", s->scratch);
+	snprintf(path, sizeof(path), "%s/plain.%d", s->scratch, getpid()); /* of this case */
 	ok(s, mosaic_open(&m, path, "plain", MOSAIC_OPEN_CREATE, &s->err));
 	return m;
 }
