@@ -6,12 +6,12 @@
  *	work/	 the kernel's
  *	parent	 -> name of the volume below
  * or
- *	tree/	 empty, with the attributes of the root below			(a snapshot)
+ *	tree/	 empty, with the attributes of the root below (a snapshot)
  *	below	 -> name of the volume below
  *
  * A clone of a tree costs four system calls however large the tree is. To be cloned, a volume that
- * can be written to hands what it holds to a hidden one, which both stand on: driver_overlay_base.c.
- * So no layer is ever written to that somebody else sees.
+ * can be written to hands what it holds to a hidden one, which both stand on
+ * (driver_overlay_base.c). So no layer is ever written to that somebody else sees.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -190,12 +190,12 @@ static int overlay_clone(struct mosaic *m, const char *name, const char *from, s
 
 static int open_content(const struct volume *v)
 {
-	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(v->dirfd, volume_content(v->kind), flags);
+	const char *name = volume_content(v->kind);
+	int fd = openat(v->dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd >= 0 || errno != ENOENT || v->kind != VOLUME_CLONE || layers_finish(v->dirfd) < 0)
 		return fd;
-	return openat(v->dirfd, volume_content(v->kind), flags);
+	return openat(v->dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 static int overlay_copy(struct mosaic *m, const struct volume_copy *c, struct error *err)

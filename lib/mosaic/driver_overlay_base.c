@@ -339,7 +339,7 @@ static int hand_over(const struct making *k, const struct base *b)
 	return r < 0 ? fail(k, r, "change the layers") : 0;
 }
 
-/* The same for a base that has a copy of it. What V stood on before goes if nobody else needs it. */
+/* The same for a base that has a copy of it. What V stood on before goes if nobody needs it. */
 static int stand_on_copy(const struct making *k, const struct base *b)
 {
 	struct mosaic_staged s = MOSAIC_STAGED_NONE;

@@ -62,8 +62,8 @@ static int act_as(uid_t uid, gid_t gid, const struct rights *r)
 	return syscall(SYS_capset, &header, r->caps) < 0 ? -errno : 0;
 }
 
-int overlay_map_mount(const struct overlay_map *map, const struct layers *l, const char *source,
-		      uint64_t attributes, char *message, size_t size)
+static int mount_as_root_of(const struct overlay_map *map, const struct layers *l,
+			    const char *source, uint64_t attributes, char *message, size_t size)
 {
 	uid_t uid = (uid_t)setfsuid((uid_t)-1);
 	gid_t gid = (gid_t)setfsgid((gid_t)-1);
@@ -71,8 +71,6 @@ int overlay_map_mount(const struct overlay_map *map, const struct layers *l, con
 	struct stat st;
 	int fd, r;
 
-	if (map->root < 0)
-		return layers_mount(l, source, attributes, message, size);
 	/* the directory is root's: who is that in the map? */
 	if (fstat(map->volume, &st) < 0)
 		return -errno;
@@ -87,4 +85,11 @@ int overlay_map_mount(const struct overlay_map *map, const struct layers *l, con
 	if (r < 0 && fd >= 0)
 		close(fd);
 	return r < 0 ? r : fd;
+}
+
+int overlay_map_mount(const struct overlay_map *map, const struct layers *l, const char *source,
+		      uint64_t attributes, char *message, size_t size)
+{
+	return map->root < 0 ? layers_mount(l, source, attributes, message, size)
+			     : mount_as_root_of(map, l, source, attributes, message, size);
 }

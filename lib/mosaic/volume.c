@@ -228,11 +228,19 @@ int volume_serialise(const struct volume *v, struct error *err)
 	return take_fd(&fd);
 }
 
+/* A tree first: that is what a start asks for. */
 bool mosaic_have(struct mosaic *m, const char *name)
 {
-	char mapped[MOSAIC_NAME_MAX + 1];
+	static const char *const marks[] = { "tree", "parent", "data" };
+	char mapped[MOSAIC_NAME_MAX + 1], place[VOLUME_PATH];
 
-	return volume_name(m, &name, mapped, NULL) == 0 && volume_find(m, name, NULL) > 0;
+	if (volume_name(m, &name, mapped, NULL) < 0)
+		return false;
+	volume_path(place, name, "");
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
+		if (have(m->dirfd, place, marks[i]) > 0)
+			return true;
+	return false;
 }
 
 /* When the directory was made; file systems that do not know say when it was changed. */

@@ -417,7 +417,7 @@ static void fold_round(struct scratch *s, unsigned i)
 
 static void assert_round(struct scratch *s, const char *volume, unsigned i)
 {
-	char text[128], last[16], before[16];
+	char text[64], all[128], last[16], before[16];
 	int fd = mount_here(s, volume, MOSAIC_MOUNT_READONLY);
 
 	snprintf(last, sizeof(last), "%u", i);
@@ -428,8 +428,8 @@ static void assert_round(struct scratch *s, const char *volume, unsigned i)
 		snprintf(text, sizeof(text), "%s %s", last, before);
 	assert_entries(fd, "dir", text);
 	assert_entries(fd, "again", last);
-	strcat(text, " a again b c count dir hello");
-	assert_entries(fd, ".", text);
+	snprintf(all, sizeof(all), "%s a again b c count dir hello", text);
+	assert_entries(fd, ".", all);
 	assert_file(fd, "count", last);
 	assert_entries(fd, "a", "2");
 	umount_here(s, &fd, volume);
