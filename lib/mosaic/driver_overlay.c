@@ -69,6 +69,21 @@ static int mount_stack(struct mosaic *m, const struct volume *v, struct layers *
 	return fd;
 }
 
+/* OVERLAY_NOT_MOUNTED: so it is to be mounted as if for the first time. */
+static int mount_again(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
+		       int *ret_fd, struct error *err)
+{
+	int r;
+
+	if (how->flags & MOSAIC_MOUNT_READONLY)
+		r = faccessat(v->dirfd, "mounted", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	else
+		r = overlay_mark_mounted(v);
+	if (r < 0)
+		return error_set(err, r, "cannot mark volume %s as mounted", v->name);
+	return r == 0 ? OVERLAY_NOT_MOUNTED : overlay_copy_mount(m, v, how, ret_fd, err);
+}
+
 static int overlay_mount(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
 			 int *ret_fd, struct error *err)
 {
@@ -79,6 +94,12 @@ static int overlay_mount(struct mosaic *m, const struct volume *v, const struct 
 
 	if (!is_stack(v))
 		return directory_mount(m, v, how, ret_fd, err);
+	if (v->kind == VOLUME_CLONE) {
+		r = mount_again(m, v, how, ret_fd, err);
+		if (r != OVERLAY_NOT_MOUNTED)
+			return r;
+		r = 0;
+	}
 	if (mapped)
 		r = overlay_map_open(m, v, how->userns, &map);
 	if (r < 0)

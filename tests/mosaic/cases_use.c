@@ -30,14 +30,20 @@ static void mounted_twice(struct suite *s)
 	same_in(s, "v", "z", "3");
 }
 
+/* The first mount is here, or in another namespace. */
 static void clone_mounted_twice(struct suite *s)
 {
-	int one, two;
+	int one, two, status, ready[2];
+	char at[512], go;
+	pid_t pid;
 
+	snprintf(at, sizeof(at), "%s/twice", s->scratch);
+	mkdir(at, 0755);
 	create(s, "v");
 	put_in(s, "v", "x", "0");
 	ok(s, mosaic_snapshot(s->m, "s", "v", &s->err));
-	one = mount_rw(s, "v");
+	ok(s, mosaic_mount_at(s->m, "v", at, NULL, &s->err));
+	one = open(at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	two = mount_rw(s, "v");
 	put(one, "x", "1");
 	same(two, "x", "1");
@@ -45,7 +51,34 @@ static void clone_mounted_twice(struct suite *s)
 	same(one, "y", "2");
 	close(one);
 	close(two);
+	ok(s, mosaic_umount(s->m, "v", at, &s->err));
 	same_in(s, "s", "x", "0");
+	mosaic_close(s->m);
+	if (pipe(ready) < 0 || (pid = fork_child()) < 0)
+		fail("fork: %m");
+	if (pid == 0) {
+		if (unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+			fail("unshare: %m");
+		ok(s, mosaic_open_named(&s->m, s->what, 0, &s->err));
+		ok(s, mosaic_mount_at(s->m, "v", at, NULL, &s->err));
+		one = open(at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		put(one, "x", "there");
+		(void)!write(ready[1], "r", 1);
+		while (!has(one, "end"))
+			usleep(1000);
+		_exit(0);
+	}
+	close(ready[1]);
+	if (read(ready[0], &go, 1) != 1)
+		fail("not ready");
+	ok(s, mosaic_open_named(&s->m, s->what, 0, &s->err));
+	two = mount_rw(s, "v");
+	same(two, "x", "there");
+	put(two, "end", "");
+	close(two);
+	waitpid(pid, &status, 0);
+	need(status == 0);
+	rmdir(at);
 }
 
 struct points {

@@ -110,10 +110,28 @@ static int show_problem(const struct mosaic_problem *p, void *arg)
 	return 0;
 }
 
+static int umount_here(const struct mosaic_mount_point *p, void *arg)
+{
+	struct suite *s = arg;
+
+	if (p->here)
+		(void)!mosaic_umount(s->m, NULL, p->path, NULL);
+	return 0;
+}
+
+/* What a failed case did not get to. */
+static int umount_all(const struct mosaic_volume *v, void *arg)
+{
+	struct suite *s = arg;
+
+	return mosaic_each_mount_point(s->m, v->name, umount_here, s, NULL);
+}
+
 static void clean(struct suite *s)
 {
 	unsigned n;
 
+	(void)!mosaic_each(s->m, umount_all, s, NULL);
 	drop_all(s);
 	ok(s, mosaic_check(s->m, 0, show_problem, NULL, &n, &s->err));
 	need(n == 0);
