@@ -188,6 +188,9 @@ static char *option_text(const json_t *value)
 	return strdup(json_is_true(value) ? "true" : "false");
 }
 
+#pragma GCC diagnostic push
+/* What is allocated here is the config's afterwards. */
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 static void read_option(struct json_reader *r, const char *key, const json_t *value,
 			struct mosaic_config *c)
 {
@@ -203,6 +206,7 @@ static void read_option(struct json_reader *r, const char *key, const json_t *va
 	if (!o->key || !o->value)
 		json_no_memory(r);
 }
+#pragma GCC diagnostic pop
 
 static void read_options(struct json_reader *r, const struct mosaic_driver *driver, json_t *options,
 			 struct mosaic_config *c)
@@ -354,12 +358,13 @@ static int place_location(struct mosaic_config *c, const char *path)
 	return c->location ? 0 : -ENOMEM;
 }
 
-static char *name_of(const char *path)
+static int set_name(struct mosaic_config *c, const char *path)
 {
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	size_t len = strlen(name);
 
-	return strndup(name, str_ends(name, ".mos") ? len - strlen(".mos") : len);
+	c->name = strndup(name, str_ends(name, ".mos") ? len - strlen(".mos") : len);
+	return c->name ? 0 : -ENOMEM;
 }
 
 static void mos_free(struct mos *m)
@@ -367,6 +372,9 @@ static void mos_free(struct mos *m)
 	mosaic_config_free(&m->config);
 }
 
+#pragma GCC diagnostic push
+/* What was read is the caller's afterwards. */
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 int mosaic_config_read(const char *what, struct mosaic_config *ret, struct error *err)
 {
 	_cleanup_(mos_free) struct mos mos = { 0 };
@@ -388,9 +396,8 @@ int mosaic_config_read(const char *what, struct mosaic_config *ret, struct error
 	if (r < 0)
 		return error_set(err, r, "%s: %s.", path, why.text);
 	r = place_location(&mos.config, path);
-	mos.config.name = name_of(path);
-	if (r == 0 && !mos.config.name)
-		r = -ENOMEM;
+	if (r == 0)
+		r = set_name(&mos.config, path);
 	if (r < 0)
 		return error_set(err, r, "%s: the location '%s'", path,
 				 mos.config.location ? mos.config.location : "");
@@ -398,6 +405,7 @@ int mosaic_config_read(const char *what, struct mosaic_config *ret, struct error
 	mos.config = (struct mosaic_config){ 0 };
 	return 0;
 }
+#pragma GCC diagnostic pop
 
 static int open_described(struct mosaic **ret, const char *what, unsigned flags, struct error *err)
 {
