@@ -39,7 +39,8 @@ int blockfs_grow(const char *fs, int mountfd, uint64_t bytes, struct error *err)
 bool blockfs_can_grow(const char *fs);
 
 /* Makes the file system in the file or device, which is not mounted, larger or smaller. May leave
- * it broken when it is killed: work on a copy. -EOPNOTSUPP for xfs; -ENOSPC says how much it holds. */
+ * it broken when it is killed: work on a copy. -EOPNOTSUPP for xfs; -ENOSPC says how much it
+ * holds. */
 int blockfs_resize(const char *fs, int file, uint64_t bytes, struct error *err) _must_check_;
 
 /* What the superblock says, in the file or device from its beginning. BLOCKFS_UNKNOWN (1): no file

@@ -1,6 +1,6 @@
 /*
- * Volumes are chains of expandable images in the parallels format (lib/ploop). A clone is not a copy
- * of a volume but another top on the same images:
+ * Volumes are chains of expandable images in the parallels format (lib/ploop). A clone is not a
+ * copy of a volume but another top on the same images:
  *
  *	before		after a clone of v as c		after a snapshot of v as s
  *

@@ -1,13 +1,13 @@
 #pragma once
 /*
- * A disk that is a chain of images. A cluster is read from the topmost image that has it; where none
- * has, it reads as zeros. Only the top is written.
+ * A disk that is a chain of images. A cluster is read from the topmost image that has it; where
+ * none has, it reads as zeros. Only the top is written.
  *
- * What survives a power cut is what ploop_chain_sync() has returned for, as with any disk. Data goes
- * into new clusters at the end of the file first; the table that says so is written later, and only
- * after the data is on disk, so that it never points to what is not there. A cluster that is there
- * is written in place. An image that was not closed has clusters at its end that no table knows:
- * they are cut off when it is opened for writing.
+ * What survives a power cut is what ploop_chain_sync() has returned for, as with any disk. Data
+ * goes into new clusters at the end of the file first; the table that says so is written later, and
+ * only after the data is on disk, so that it never points to what is not there. A cluster that is
+ * there is written in place. An image that was not closed has clusters at its end that no table
+ * knows: they are cut off when it is opened for writing.
  *
  * Discarded ranges become holes in the file, and keep their place in it: a table entry is never
  * taken back. What the base has is covered by an empty cluster.
@@ -74,8 +74,8 @@ int ploop_image_set_size(int fd, uint64_t bytes) _must_check_;
 /* Every table entry points to a cluster of its own in the file. -EBADMSG says which does not. */
 int ploop_image_check(int fd, struct error *err) _must_check_;
 
-/* Puts what the images (the base first) have together into the image to, which is empty and as large
- * as the last: the same disk, as far as these images go. */
+/* Puts what the images (the base first) have together into the image to, which is empty and as
+ * large as the last: the same disk, as far as these images go. */
 int ploop_merge(const int *fds, size_t n, int to, struct error *err) _must_check_;
 
 /* 1 when some cluster from that byte on has data other than zeros, else 0. */

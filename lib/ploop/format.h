@@ -3,8 +3,8 @@
  * The header of an image, and where things are in it. Pure.
  *
  *	0		header, 64 bytes
- *	64		block allocation table (BAT): an u32 for each cluster of the disk, which is the
- *			number of the cluster in the file that has its data; 0: nowhere
+ *	64		block allocation table (BAT): an u32 for each cluster of the disk, which is
+ *			the number of the cluster in the file that has its data; 0: nowhere
  *	data_start	clusters
  *
  * All little-endian; clusters of 1 MiB. The format lets a file be larger than its header says: the
