@@ -106,9 +106,12 @@ static bool take_xattr(struct cursor *c, struct stream_xattr *x)
 
 bool stream_next_xattr(const struct stream_attributes *a, size_t *at, struct stream_xattr *ret)
 {
-	struct cursor c = { .p = a->xattrs + *at, .left = a->xattrs_len - *at };
+	struct cursor c = { .left = a->xattrs_len - *at };
 
-	if (c.left == 0 || !take_xattr(&c, ret))
+	if (c.left == 0)
+		return false;
+	c.p = a->xattrs + *at;
+	if (!take_xattr(&c, ret))
 		return false;
 	*at = a->xattrs_len - c.left;
 	return true;
