@@ -75,6 +75,8 @@ static int overlay_mount(struct mosaic *m, const struct volume *v, const struct 
 	_layers_ struct layers l = LAYERS_CLOSED;
 	_cleanup_(overlay_map_close) struct overlay_map map = OVERLAY_NO_MAP;
 	bool mapped = how->userns > 0;
+	_close_ int lock = -1;
+	char source[256];
 	int r = 0;
 
 	if (!is_stack(v))
@@ -91,7 +93,16 @@ static int overlay_mount(struct mosaic *m, const struct volume *v, const struct 
 	if (how->flags & MOSAIC_MOUNT_READONLY)
 		l.writable = false;
 	l.is_volatile = how->flags & MOSAIC_MOUNT_VOLATILE;
-	r = mount_stack(m, v, &l, &map, how->attributes, err);
+	/* those whose contents need not survive are of one user, who makes haste */
+	if (l.writable && !l.is_volatile)
+		r = lock = volume_serialise(v, err);
+	if (r < 0)
+		return r;
+	source_of(source, m, v);
+	if (l.writable && overlay_is_written(&l))
+		r = overlay_mount_again(m, v, how, source, err);
+	else
+		r = mount_stack(m, v, &l, &map, how->attributes, err);
 	if (r < 0)
 		return r;
 	*ret_fd = r;
