@@ -69,37 +69,18 @@ static int mount_stack(struct mosaic *m, const struct volume *v, struct layers *
 	return fd;
 }
 
-/* OVERLAY_NOT_MOUNTED: so it is to be mounted as if for the first time. */
-static int mount_again(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
-		       int *ret_fd, struct error *err)
-{
-	int r;
-
-	if (how->flags & MOSAIC_MOUNT_READONLY)
-		r = faccessat(v->dirfd, "mounted", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-	else
-		r = overlay_mark_mounted(v);
-	if (r < 0)
-		return error_set(err, r, "cannot mark volume %s as mounted", v->name);
-	return r == 0 ? OVERLAY_NOT_MOUNTED : overlay_copy_mount(m, v, how, ret_fd, err);
-}
-
 static int overlay_mount(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
 			 int *ret_fd, struct error *err)
 {
 	_layers_ struct layers l = LAYERS_CLOSED;
 	_cleanup_(overlay_map_close) struct overlay_map map = OVERLAY_NO_MAP;
 	bool mapped = how->userns > 0;
+	_close_ int lock = -1;
+	char source[256];
 	int r = 0;
 
 	if (!is_stack(v))
 		return directory_mount(m, v, how, ret_fd, err);
-	if (v->kind == VOLUME_CLONE) {
-		r = mount_again(m, v, how, ret_fd, err);
-		if (r != OVERLAY_NOT_MOUNTED)
-			return r;
-		r = 0;
-	}
 	if (mapped)
 		r = overlay_map_open(m, v, how->userns, &map);
 	if (r < 0)
@@ -112,7 +93,16 @@ static int overlay_mount(struct mosaic *m, const struct volume *v, const struct 
 	if (how->flags & MOSAIC_MOUNT_READONLY)
 		l.writable = false;
 	l.is_volatile = how->flags & MOSAIC_MOUNT_VOLATILE;
-	r = mount_stack(m, v, &l, &map, how->attributes, err);
+	/* those whose contents need not survive are of one user, who makes haste */
+	if (l.writable && !l.is_volatile)
+		r = lock = volume_serialise(v, err);
+	if (r < 0)
+		return r;
+	source_of(source, m, v);
+	if (l.writable && overlay_is_written(&l))
+		r = overlay_mount_again(m, v, how, source, err);
+	else
+		r = mount_stack(m, v, &l, &map, how->attributes, err);
 	if (r < 0)
 		return r;
 	*ret_fd = r;

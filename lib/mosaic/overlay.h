@@ -6,7 +6,7 @@
  *	driver_overlay_layers.c	 a volume as a stack of layers, and mounting it
  *	driver_overlay_base.c	 hidden base volumes: making, letting go
  *	driver_overlay_map.c	 id-mapped mounts
- *	driver_overlay_share.c	 a second mount of one that is mounted
+ *	driver_overlay_again.c	 mounting what is mounted already
  *	driver_overlay_check.c	 what somebody who died left
  */
 #include "mosaic/driver.h"
@@ -101,16 +101,14 @@ int overlay_map_open(struct mosaic *m, const struct volume *v, int userns, struc
 int overlay_map_mount(const struct overlay_map *map, const struct layers *l, const char *source,
 		      uint64_t attributes, char *message, size_t size) _must_check_;
 
-/* ---- driver_overlay_share.c ------------------------------------------------------------------ */
+/* ---- driver_overlay_again.c ------------------------------------------------------------------ */
 
-/* Says that v will be mounted to be written to: 0 for the first time, 1 when it was before. */
-int overlay_mark_mounted(const struct volume *v) _must_check_;
+/* Has the kernel an overlay that writes to the upper layer? */
+bool overlay_is_written(const struct layers *l);
 
-/* A copy of the mount that v has somewhere, with other attributes. -EBUSY when there is one that cannot
- * be copied. */
-enum { OVERLAY_NOT_MOUNTED = 1 };
-int overlay_copy_mount(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
-		       int *ret_fd, struct error *err) _must_check_;
+/* Another mount of that overlay, detached. -EBUSY when it is not to be had. */
+int overlay_mount_again(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
+			const char *source, struct error *err) _must_check_;
 
 /* ---- driver_overlay_check.c ------------------------------------------------------------------ */
 

@@ -67,9 +67,11 @@ int volume_name(const struct mosaic *m, const char **name, char room[MOSAIC_NAME
 	return r < 0 ? r : volume_check_name(*name, err);
 }
 
+enum { PART_MAX = 16 }; /* "parent" and the like */
+
 static int have(int dirfd, const char *place, const char *part)
 {
-	char path[VOLUME_PATH];
+	char path[VOLUME_PATH + PART_MAX];
 
 	snprintf(path, sizeof(path), "%s%s", place, part);
 	if (faccessat(dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
@@ -80,7 +82,7 @@ static int have(int dirfd, const char *place, const char *part)
 /* The name that a link of the volume says: 1, or 0 when there is no such link. */
 static int read_link(int dirfd, const char *place, const char *link, char ret[MOSAIC_NAME_MAX + 1])
 {
-	char path[VOLUME_PATH], target[MOSAIC_NAME_MAX + 2];
+	char path[VOLUME_PATH + PART_MAX], target[MOSAIC_NAME_MAX + 2];
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "%s%s", place, link);

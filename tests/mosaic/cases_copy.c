@@ -227,8 +227,8 @@ static _Noreturn void write_pairs(struct suite *s, const char *one, const char *
 	int a, b;
 
 	ok(s, mosaic_open_named(&s->m, s->what, 0, &s->err));
-	a = openat(mount_rw(s, one), "a", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	b = openat(mount_rw(s, two), "b", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	a = openat(mount_rw(s, one), "a", O_RDWR | O_CREAT | O_DSYNC | O_CLOEXEC, 0600);
+	b = openat(mount_rw(s, two), "b", O_RDWR | O_CREAT | O_DSYNC | O_CLOEXEC, 0600);
 	for (uint64_t i = 1;; i++) {
 		if (pwrite(a, &i, sizeof(i), 0) < 0 || (synced && fdatasync(a) < 0) ||
 		    pwrite(b, &i, sizeof(i), 0) < 0 || (synced && fdatasync(b) < 0))
