@@ -11,6 +11,7 @@
 
 enum {
 	TRIES = 1000, /* somebody else may take the free one first */
+	SECTOR = 512,
 	PATIENT_TRIES = 16,
 	PAUSE_US = 1000,
 	LOOP_MAJOR_NUMBER = 7,
@@ -83,7 +84,12 @@ static int attach_free(int control, const struct loop_config *config, struct loo
 int loopdev_attach(int file, const struct loopdev_config *c, struct loopdev *ret)
 {
 	_close_ int control = control_open();
-	struct loop_config config = { .fd = (unsigned)file, .block_size = c->block_size };
+	struct loop_config config = {
+		.fd = (unsigned)file,
+		/* by itself the kernel takes what direct I/O to the file wants, today 4096 and tomorrow
+		 * 512: a file system made on the one cannot be mounted on the other */
+		.block_size = c->block_size ? c->block_size : SECTOR,
+	};
 	int r = -EBUSY;
 
 	if (control < 0)

@@ -37,7 +37,7 @@ struct loopdev_config {
 	bool read_only;
 	bool direct_io;      /* not through the page cache a second time, where the file can */
 	bool autoclear;      /* ends with its last user */
-	uint32_t block_size; /* logical sectors; 0: the kernel's choice */
+	uint32_t block_size; /* logical sectors; 0: 512; direct I/O only where it can do these */
 	const char *label;   /* NULL: none */
 };
 
