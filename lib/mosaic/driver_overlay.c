@@ -17,12 +17,15 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/base.h"
 #include "kernel/kernel.h"
 #include "mosaic/overlay.h"
 
 /* Left by every volatile mount; the kernel mounts no overlay that has it. */
+enum { AGAIN_TRIES = 30 };
+
 #define VOLATILE_MARK "work/work/incompat/volatile"
 
 static bool is_stack(const struct volume *v)
@@ -69,6 +72,26 @@ static int mount_stack(struct mosaic *m, const struct volume *v, struct layers *
 	return fd;
 }
 
+/* A mount that can be copied by nobody is on its way down, or about to be attached: in a moment
+ * it may be one or the other. */
+static int mount_or_again(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
+			  struct layers *l, const struct overlay_map *map, struct error *err)
+{
+	static const struct timespec moment = { 0, 10000000 };
+	char source[256];
+	int r = -EBUSY;
+
+	source_of(source, m, v);
+	for (int i = 0; i < AGAIN_TRIES && r == -EBUSY; i++) {
+		if (i > 0)
+			nanosleep(&moment, NULL);
+		if (!l->writable || !overlay_is_written(l))
+			return mount_stack(m, v, l, map, how->attributes, err);
+		r = overlay_mount_again(m, v, how, source, err);
+	}
+	return r;
+}
+
 static int overlay_mount(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
 			 int *ret_fd, struct error *err)
 {
@@ -76,7 +99,6 @@ static int overlay_mount(struct mosaic *m, const struct volume *v, const struct 
 	_cleanup_(overlay_map_close) struct overlay_map map = OVERLAY_NO_MAP;
 	bool mapped = how->userns > 0;
 	_close_ int lock = -1;
-	char source[256];
 	int r = 0;
 
 	if (!is_stack(v))
@@ -98,11 +120,7 @@ static int overlay_mount(struct mosaic *m, const struct volume *v, const struct 
 		r = lock = volume_serialise(v, err);
 	if (r < 0)
 		return r;
-	source_of(source, m, v);
-	if (l.writable && overlay_is_written(&l))
-		r = overlay_mount_again(m, v, how, source, err);
-	else
-		r = mount_stack(m, v, &l, &map, how->attributes, err);
+	r = mount_or_again(m, v, how, &l, &map, err);
 	if (r < 0)
 		return r;
 	*ret_fd = r;

@@ -1,7 +1,8 @@
 /*
  * A stack that is mounted to be written to already. The kernel would make a second overlay of the
  * same layers without a word, and both would damage each other; so it is asked, and who comes
- * second gets another mount of the overlay that is there, wherever it is mounted.
+ * second gets another mount of the overlay that is there, wherever it is mounted. One that is still
+ * detached, here or elsewhere, can be had by its owner alone.
  */
 #include <fcntl.h>
 #include <linux/stat.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "base/base.h"
 #include "kernel/kernel.h"
@@ -19,8 +19,6 @@
 
 /* MOUNT_ATTR__ATIME: one of several values, changed as a whole. */
 #define ANY_ATIME 0x00000070
-
-enum { TRIES = 30 };
 
 /* With an index the kernel refuses an upper directory that has an overlay (EBUSY); the work
  * directory, which it looks at next, is wrong (EINVAL), so that nothing comes of it otherwise. */
@@ -118,24 +116,11 @@ static int clone_point(const struct mosaic_mount_point *p, void *arg)
 	return 0;
 }
 
-static int clone_own(const struct mosaic *m, const char *name)
-{
-	for (const struct volume_use *u = m->uses; u; u = u->next) {
-		int fd = u->mount >= 0 && str_eq(u->name, name) ? mount_clone(u->mount, "", false)
-								: -ENOENT;
-
-		if (fd >= 0)
-			return fd;
-	}
-	return -ENOENT;
-}
-
 int overlay_mount_again(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
 			const char *source, struct error *err)
 {
 	const uint64_t all = MOUNT_READONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC |
 			     ANY_ATIME | MOUNT_NOSYMFOLLOW;
-	static const struct timespec moment = { 0, 10000000 };
 	struct again a = { source, -1 };
 	_close_ int fd = -1;
 	int r;
@@ -144,16 +129,10 @@ int overlay_mount_again(struct mosaic *m, const struct volume *v, const struct m
 		return error_set(err, -EBUSY,
 				 "volume %s is mounted already: it cannot get an id map now.",
 				 v->name);
-	fd = clone_own(m, v->name);
-	/* one that was made just now is about to be attached somewhere */
-	for (int i = 0; i < TRIES && fd < 0; i++) {
-		if (i > 0)
-			nanosleep(&moment, NULL);
-		r = volume_each_mount(m, v, clone_point, &a, err);
-		if (r < 0)
-			return r;
-		fd = a.fd;
-	}
+	r = volume_each_mount(m, v, clone_point, &a, err);
+	if (r < 0)
+		return r;
+	fd = a.fd;
 	if (fd < 0)
 		return error_set(
 			err, -EBUSY,
