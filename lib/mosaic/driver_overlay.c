@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/base.h"
 #include "kernel/kernel.h"
@@ -24,6 +25,8 @@
 
 /* Left by every volatile mount; the kernel mounts no overlay that has it. */
 #define VOLATILE_MARK "work/work/incompat/volatile"
+
+enum { BUSY_TRIES = 30 };
 
 static bool is_stack(const struct volume *v)
 {
@@ -69,6 +72,32 @@ static int mount_stack(struct mosaic *m, const struct volume *v, struct layers *
 	return fd;
 }
 
+/* OVERLAY_NOWHERE when nobody writes to it. One that was made just now is about to be attached
+ * somewhere, and the kernel takes an overlay down a moment after its last
+ * user. */
+static int mount_there(struct mosaic *m, const struct volume *v, const struct layers *l,
+		       const struct mosaic_mount *how, int *ret_fd, struct error *err)
+{
+	static const struct timespec moment = { 0, 10000000 };
+	char source[256];
+	int r;
+
+	source_of(source, m, v);
+	for (int i = 0; overlay_is_written(l); i++) {
+		if (i == BUSY_TRIES)
+			return error_set(
+				err, -EBUSY,
+				"volume %s is mounted already, detached or where this process does not get: to be written to, it can be mounted there alone.",
+				v->name);
+		if (i > 0)
+			nanosleep(&moment, NULL);
+		r = overlay_mount_again(m, v, how, source, ret_fd, err);
+		if (r <= 0)
+			return r;
+	}
+	return OVERLAY_NOWHERE;
+}
+
 static int overlay_mount(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
 			 int *ret_fd, struct error *err)
 {
@@ -76,7 +105,6 @@ static int overlay_mount(struct mosaic *m, const struct volume *v, const struct 
 	_cleanup_(overlay_map_close) struct overlay_map map = OVERLAY_NO_MAP;
 	bool mapped = how->userns > 0;
 	_close_ int lock = -1;
-	char source[256];
 	int r = 0;
 
 	if (!is_stack(v))
@@ -98,11 +126,12 @@ static int overlay_mount(struct mosaic *m, const struct volume *v, const struct 
 		r = lock = volume_serialise(v, err);
 	if (r < 0)
 		return r;
-	source_of(source, m, v);
-	if (l.writable && overlay_is_written(&l))
-		r = overlay_mount_again(m, v, how, source, err);
-	else
-		r = mount_stack(m, v, &l, &map, how->attributes, err);
+	if (l.writable) {
+		r = mount_there(m, v, &l, how, ret_fd, err);
+		if (r <= 0)
+			return r;
+	}
+	r = mount_stack(m, v, &l, &map, how->attributes, err);
 	if (r < 0)
 		return r;
 	*ret_fd = r;

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "base/base.h"
 #include "kernel/kernel.h"
@@ -19,8 +18,6 @@
 
 /* MOUNT_ATTR__ATIME: one of several values, changed as a whole. */
 #define ANY_ATIME 0x00000070
-
-enum { TRIES = 30 };
 
 /* With an index the kernel refuses an upper directory that has an overlay (EBUSY); the work
  * directory, which it looks at next, is wrong (EINVAL), so that nothing comes of it otherwise. */
@@ -118,24 +115,34 @@ static int clone_point(const struct mosaic_mount_point *p, void *arg)
 	return 0;
 }
 
-static int clone_own(const struct mosaic *m, const char *name)
+static int clone_own(struct mosaic *m, const char *name)
 {
-	for (const struct volume_use *u = m->uses; u; u = u->next) {
-		int fd = u->mount >= 0 && str_eq(u->name, name) ? mount_clone(u->mount, "", false)
-								: -ENOENT;
+	for (struct volume_use *u = m->uses; u; u = u->next) {
+		int fd;
 
+		if (u->mount < 0 || !str_eq(u->name, name))
+			continue;
+		fd = mount_clone(u->mount, "", false);
 		if (fd >= 0)
 			return fd;
+		cleanup_close(&u->mount); /* it was unmounted since, and is held by us alone */
 	}
 	return -ENOENT;
 }
 
-int overlay_mount_again(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
-			const char *source, struct error *err)
+static int adjust(int fd, const struct volume *v, const struct mosaic_mount *how, struct error *err)
 {
 	const uint64_t all = MOUNT_READONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC |
-			     ANY_ATIME | MOUNT_NOSYMFOLLOW;
-	static const struct timespec moment = { 0, 10000000 };
+			     MOUNT_NOSYMFOLLOW;
+	int r = mount_change(fd, how->attributes, (all & ~how->attributes) | ANY_ATIME, false);
+
+	return r < 0 ? error_set(err, r, "cannot set the mount attributes of volume %s", v->name)
+		     : 0;
+}
+
+int overlay_mount_again(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
+			const char *source, int *ret_fd, struct error *err)
+{
 	struct again a = { source, -1 };
 	_close_ int fd = -1;
 	int r;
@@ -145,21 +152,17 @@ int overlay_mount_again(struct mosaic *m, const struct volume *v, const struct m
 				 "volume %s is mounted already: it cannot get an id map now.",
 				 v->name);
 	fd = clone_own(m, v->name);
-	/* one that was made just now is about to be attached somewhere */
-	for (int i = 0; i < TRIES && fd < 0; i++) {
-		if (i > 0)
-			nanosleep(&moment, NULL);
+	if (fd < 0) {
 		r = volume_each_mount(m, v, clone_point, &a, err);
 		if (r < 0)
 			return r;
 		fd = a.fd;
 	}
 	if (fd < 0)
-		return error_set(
-			err, -EBUSY,
-			"volume %s is mounted already, detached or where this process does not get: to be written to, it can be mounted there alone.",
-			v->name);
-	r = mount_change(fd, how->attributes, (all & ~how->attributes) | ANY_ATIME, false);
-	return r < 0 ? error_set(err, r, "cannot set the mount attributes of volume %s", v->name)
-		     : take_fd(&fd);
+		return OVERLAY_NOWHERE;
+	r = adjust(fd, v, how, err);
+	if (r < 0)
+		return r;
+	*ret_fd = take_fd(&fd);
+	return 0;
 }
