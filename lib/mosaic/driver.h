@@ -208,6 +208,7 @@ struct volume_use {
 	struct volume_use *next;
 	char name[MOSAIC_NAME_MAX + 1];
 	int fd;
+	int mount;   /* a clone's that is written to, for who mounts it again; -1: none */
 	bool device; /* by mosaic_attach(); else by mosaic_mount() */
 };
 

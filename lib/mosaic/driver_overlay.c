@@ -24,9 +24,9 @@
 #include "mosaic/overlay.h"
 
 /* Left by every volatile mount; the kernel mounts no overlay that has it. */
-enum { AGAIN_TRIES = 30 };
-
 #define VOLATILE_MARK "work/work/incompat/volatile"
+
+enum { BUSY_TRIES = 30 };
 
 static bool is_stack(const struct volume *v)
 {
@@ -72,24 +72,30 @@ static int mount_stack(struct mosaic *m, const struct volume *v, struct layers *
 	return fd;
 }
 
-/* A mount that can be copied by nobody is on its way down, or about to be attached: in a moment
- * it may be one or the other. */
-static int mount_or_again(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
-			  struct layers *l, const struct overlay_map *map, struct error *err)
+/* OVERLAY_NOWHERE when nobody writes to it. One that was made just now is about to be attached
+ * somewhere, and the kernel takes an overlay down a moment after its last
+ * user. */
+static int mount_there(struct mosaic *m, const struct volume *v, const struct layers *l,
+		       const struct mosaic_mount *how, int *ret_fd, struct error *err)
 {
 	static const struct timespec moment = { 0, 10000000 };
 	char source[256];
-	int r = -EBUSY;
+	int r;
 
 	source_of(source, m, v);
-	for (int i = 0; i < AGAIN_TRIES && r == -EBUSY; i++) {
+	for (int i = 0; overlay_is_written(l); i++) {
+		if (i == BUSY_TRIES)
+			return error_set(
+				err, -EBUSY,
+				"volume %s is mounted already, detached or where this process does not get: to be written to, it can be mounted there alone.",
+				v->name);
 		if (i > 0)
 			nanosleep(&moment, NULL);
-		if (!l->writable || !overlay_is_written(l))
-			return mount_stack(m, v, l, map, how->attributes, err);
-		r = overlay_mount_again(m, v, how, source, err);
+		r = overlay_mount_again(m, v, how, source, ret_fd, err);
+		if (r <= 0)
+			return r;
 	}
-	return r;
+	return OVERLAY_NOWHERE;
 }
 
 static int overlay_mount(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
@@ -120,7 +126,12 @@ static int overlay_mount(struct mosaic *m, const struct volume *v, const struct 
 		r = lock = volume_serialise(v, err);
 	if (r < 0)
 		return r;
-	r = mount_or_again(m, v, how, &l, &map, err);
+	if (l.writable) {
+		r = mount_there(m, v, &l, how, ret_fd, err);
+		if (r <= 0)
+			return r;
+	}
+	r = mount_stack(m, v, &l, &map, how->attributes, err);
 	if (r < 0)
 		return r;
 	*ret_fd = r;

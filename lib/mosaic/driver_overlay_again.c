@@ -1,8 +1,7 @@
 /*
  * A stack that is mounted to be written to already. The kernel would make a second overlay of the
  * same layers without a word, and both would damage each other; so it is asked, and who comes
- * second gets another mount of the overlay that is there, wherever it is mounted. One that is still
- * detached, here or elsewhere, can be had by its owner alone.
+ * second gets another mount of the overlay that is there, wherever it is mounted.
  */
 #include <fcntl.h>
 #include <linux/stat.h>
@@ -116,11 +115,34 @@ static int clone_point(const struct mosaic_mount_point *p, void *arg)
 	return 0;
 }
 
-int overlay_mount_again(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
-			const char *source, struct error *err)
+static int clone_own(struct mosaic *m, const char *name)
+{
+	for (struct volume_use *u = m->uses; u; u = u->next) {
+		int fd;
+
+		if (u->mount < 0 || !str_eq(u->name, name))
+			continue;
+		fd = mount_clone(u->mount, "", false);
+		if (fd >= 0)
+			return fd;
+		cleanup_close(&u->mount); /* it was unmounted since, and is held by us alone */
+	}
+	return -ENOENT;
+}
+
+static int adjust(int fd, const struct volume *v, const struct mosaic_mount *how, struct error *err)
 {
 	const uint64_t all = MOUNT_READONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC |
-			     ANY_ATIME | MOUNT_NOSYMFOLLOW;
+			     MOUNT_NOSYMFOLLOW;
+	int r = mount_change(fd, how->attributes, (all & ~how->attributes) | ANY_ATIME, false);
+
+	return r < 0 ? error_set(err, r, "cannot set the mount attributes of volume %s", v->name)
+		     : 0;
+}
+
+int overlay_mount_again(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
+			const char *source, int *ret_fd, struct error *err)
+{
 	struct again a = { source, -1 };
 	_close_ int fd = -1;
 	int r;
@@ -129,16 +151,18 @@ int overlay_mount_again(struct mosaic *m, const struct volume *v, const struct m
 		return error_set(err, -EBUSY,
 				 "volume %s is mounted already: it cannot get an id map now.",
 				 v->name);
-	r = volume_each_mount(m, v, clone_point, &a, err);
+	fd = clone_own(m, v->name);
+	if (fd < 0) {
+		r = volume_each_mount(m, v, clone_point, &a, err);
+		if (r < 0)
+			return r;
+		fd = a.fd;
+	}
+	if (fd < 0)
+		return OVERLAY_NOWHERE;
+	r = adjust(fd, v, how, err);
 	if (r < 0)
 		return r;
-	fd = a.fd;
-	if (fd < 0)
-		return error_set(
-			err, -EBUSY,
-			"volume %s is mounted already, detached or where this process does not get: to be written to, it can be mounted there alone.",
-			v->name);
-	r = mount_change(fd, how->attributes, (all & ~how->attributes) | ANY_ATIME, false);
-	return r < 0 ? error_set(err, r, "cannot set the mount attributes of volume %s", v->name)
-		     : take_fd(&fd);
+	*ret_fd = take_fd(&fd);
+	return 0;
 }

@@ -1,4 +1,6 @@
 /* Mounting, detached. */
+#include <fcntl.h>
+
 #include "base/base.h"
 #include "mosaic/driver.h"
 
@@ -23,6 +25,9 @@ int volume_mount(struct mosaic *m, const char *name, const struct mosaic_mount *
 		return r;
 	if (volume_use(m, name, take_fd(&v.dirfd), false) < 0)
 		return error_set(err, -ENOMEM, "volume %s", name);
+	if (v.kind == VOLUME_CLONE &&
+	    !(own.flags & (MOSAIC_MOUNT_READONLY | MOSAIC_MOUNT_VOLATILE)))
+		m->uses->mount = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	*ret_fd = take_fd(&fd);
 	return 0;
 }

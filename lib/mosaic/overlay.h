@@ -106,9 +106,11 @@ int overlay_map_mount(const struct overlay_map *map, const struct layers *l, con
 /* Has the kernel an overlay that writes to the upper layer? */
 bool overlay_is_written(const struct layers *l);
 
-/* Another mount of that overlay, detached. -EBUSY when it is not to be had. */
+/* Another mount of that overlay, detached. OVERLAY_NOWHERE (1) when it is not to be had; it may be
+ * gone then, if only this process had it. */
+enum { OVERLAY_NOWHERE = 1 };
 int overlay_mount_again(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
-			const char *source, struct error *err) _must_check_;
+			const char *source, int *ret_fd, struct error *err) _must_check_;
 
 /* ---- driver_overlay_check.c ------------------------------------------------------------------ */
 

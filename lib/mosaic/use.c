@@ -4,6 +4,14 @@
 #include "base/base.h"
 #include "mosaic/driver.h"
 
+static void volume_use_free(struct volume_use *u)
+{
+	if (u->mount >= 0)
+		close(u->mount);
+	close(u->fd);
+	free(u);
+}
+
 int volume_use(struct mosaic *m, const char *name, int fd, bool device)
 {
 	struct volume_use *u = malloc(sizeof(*u));
@@ -14,6 +22,7 @@ int volume_use(struct mosaic *m, const char *name, int fd, bool device)
 	}
 	snprintf(u->name, sizeof(u->name), "%s", name);
 	u->fd = fd;
+	u->mount = -1;
 	u->device = device;
 	u->next = m->uses;
 	m->uses = u;
@@ -28,8 +37,7 @@ int volume_unuse(struct mosaic *m, const char *name, bool device)
 		if (u->device != device || !str_eq(u->name, name))
 			continue;
 		*at = u->next;
-		close(u->fd);
-		free(u);
+		volume_use_free(u);
 		return 1;
 	}
 	return 0;
@@ -41,7 +49,6 @@ void volume_unuse_all(struct mosaic *m)
 		struct volume_use *u = m->uses;
 
 		m->uses = u->next;
-		close(u->fd);
-		free(u);
+		volume_use_free(u);
 	}
 }

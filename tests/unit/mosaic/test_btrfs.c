@@ -379,6 +379,23 @@ static int open_pipe_file(struct scratch *s)
 	return openat(s->dirfd, "stream", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 }
 
+/* The driver plain shares data here, and has to say so; not on a tmpfs. */
+static void plain_tells_what_it_shares(void **state)
+{
+	struct scratch *s = *state;
+	_mosaic_ struct mosaic *here = NULL, *there = NULL;
+	struct error err = { 0 };
+	char place[400];
+
+	snprintf(place, sizeof(place), "%s/fs/plain", s->path);
+	assert_ok(mosaic_open(&here, place, "plain", MOSAIC_OPEN_CREATE, &err), &err);
+	assert_int_equal(mosaic_features(here), MOSAIC_CLONE | MOSAIC_SNAPSHOT);
+	snprintf(place, sizeof(place), "/dev/shm/test-mosaic-%d", getpid());
+	assert_ok(mosaic_open(&there, place, "plain", MOSAIC_OPEN_CREATE, &err), &err);
+	assert_int_equal(mosaic_features(there), 0);
+	run((const char *[]){ "rm", "-rf", place, NULL });
+}
+
 /* By the driver's own functions: mosaic_send() is about the frame. */
 static void streams_are_sent_and_received(void **state)
 {
@@ -469,6 +486,7 @@ int main(void)
 		TEST(subvolumes_inside_go_along),
 		TEST(drop_works_with_a_spent_quota),
 		TEST(drop_works_on_a_full_disk),
+		TEST(plain_tells_what_it_shares),
 		TEST(streams_are_sent_and_received),
 		TEST(writable_trees_are_found),
 	};

@@ -728,6 +728,80 @@ static void layers_are_id_mapped(void **state)
 	umount_here(s, &at, "clone");
 }
 
+/* ---- at several places ----------------------------------------------------------------------- */
+
+/* In a mount namespace of its own it has the volume mounted, attached or not, until it is told. */
+static pid_t start_user(const struct scratch *s, bool attached, int *ret_end)
+{
+	int ready[2], end[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(end, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct mosaic *m = NULL;
+		struct error err = { 0 };
+		int fd = -1, target, r;
+
+		close(end[1]);
+		r = unshare(CLONE_NEWNS);
+		target = open(s->path, O_PATH | O_CLOEXEC);
+		if (r == 0)
+			r = mosaic_open(&m, s->location, NULL, 0, &err);
+		if (r == 0)
+			r = mosaic_mount(m, "clone", NULL, &fd, &err);
+		if (r == 0 && attached)
+			r = mount_attach(fd, target);
+		if (r < 0) {
+			print_error("%d: %s\n", r, err.text);
+			_exit(1);
+		}
+		if (write(ready[1], "x", 1) != 1 || read(end[0], &byte, 1) < 0)
+			_exit(1);
+		_exit(faccessat(fd, "from-there", F_OK, 0) < 0);
+	}
+	close(ready[1]);
+	close(end[0]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	*ret_end = end[1];
+	return pid;
+}
+
+static void one_overlay_is_mounted_at_several_places(void **state)
+{
+	struct scratch *s = *state;
+	struct error err = { 0 };
+	int fd = -1, end, status;
+	pid_t pid;
+
+	commit_hello(s, "tree");
+	clone_volume(s, "clone", "tree");
+	pid = start_user(s, true, &end);
+	fd = mount_here(s, "clone", 0);
+	put(fd, "hello", "changed"); /* copied up: needs a work directory that is whole */
+	put(fd, "from-there", "x");
+	umount_here(s, &fd, "clone");
+	close(end);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	reopen(s);
+	assert_in(s, "clone", "hello", "changed");
+
+	pid = start_user(s, false, &end);
+	assert_int_equal(mosaic_mount(s->mosaic, "clone", NULL, &fd, &err), -EBUSY);
+	assert_non_null(strstr(err.text, "mounted already"));
+	close(end);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	fd = mount_here(s, "clone", 0);
+	put(fd, "hello", "again");
+	umount_here(s, &fd, "clone");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, layers_setup, scratch_teardown)
 
 int main(void)
@@ -747,6 +821,7 @@ int main(void)
 		TEST(clone_of_a_clone_is_killed_everywhere),
 		TEST(fold_is_killed_everywhere),
 		TEST(layers_are_id_mapped),
+		TEST(one_overlay_is_mounted_at_several_places),
 	};
 
 	/* Mounts of this test stay in a namespace of its own. */
