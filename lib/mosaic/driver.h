@@ -115,8 +115,8 @@ struct mosaic_driver {
 	int (*stage)(struct mosaic *m, int dirfd, int *ret_fd, struct error *err);
 
 	/* Turns the filled "tree", which nobody has open any more and which is synced, into what
-	 * the driver keeps read-only volumes as. It was made by stage; or by create or copy as "data",
-	 * or as the "upper" of a clone, and then filled by a stream and renamed. The core syncs the file system and renames the
+	 * the driver keeps read-only volumes as. It was made by stage; or by create or copy as "data"
+	 * and then filled by a stream and renamed. The core syncs the file system and renames the
 	 * volume directory afterwards. NULL: it is that already. */
 	int (*commit)(struct mosaic *m, int dirfd, struct error *err);
 

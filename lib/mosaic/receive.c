@@ -25,7 +25,7 @@ struct receiving {
 	struct volume base; /* locked; VOLUME_CLOSED without one */
 	char base_name[MOSAIC_NAME_MAX + 1];
 	struct mosaic_staged staged;
-	struct mosaic_staged spooled;  /* staged, when the volume is made of its spool */
+	struct mosaic_staged source;   /* what was staged, when the volume is made of that */
 	struct stream_content content; /* of what is being filled */
 	int spool;
 	bool sealed; /* it was whole already when it broke off */
@@ -420,9 +420,40 @@ static int read_spool(struct receiving *r)
 		mosaic_discard(r->m, &made);
 		return n;
 	}
-	r->spooled = r->staged;
+	r->source = r->staged;
 	r->staged = made;
 	return 0;
+}
+
+/* What a clone has changed is the driver's to make read-only. The clone stays until the volume has
+ * its name. */
+static int seal_clone(struct receiving *r, const struct volume *clone)
+{
+	struct mosaic_staged copy = MOSAIC_STAGED_NONE;
+	int n = stream_copy(r->m, clone, true, &copy, r->err);
+
+	if (n < 0)
+		return n;
+	if (unlinkat(copy.lock_fd, "origin", 0) < 0 ||
+	    symlinkat(r->base_name, copy.lock_fd, "origin") < 0) {
+		n = error_set(r->err, -errno, "cannot note what volume %s is based on", r->name);
+		mosaic_discard(r->m, &copy);
+		return n;
+	}
+	r->source = r->staged;
+	r->staged = copy;
+	return 0;
+}
+
+static int seal(struct receiving *r)
+{
+	struct volume v;
+	int n = stream_look(r->staged.lock_fd, r->name, &v);
+
+	if (n < 0)
+		return error_set(r->err, n, "cannot look at what was received");
+	return v.kind == VOLUME_CLONE ? seal_clone(r, &v)
+				      : stream_seal(r->m, r->staged.lock_fd, r->err);
 }
 
 static int settle(struct receiving *r)
@@ -436,9 +467,7 @@ static int settle(struct receiving *r)
 		return error_set(r->err, n, "cannot sync volume %s", r->name);
 	apply_deinit(&r->apply);
 	stream_content_close(&r->content);
-	if (r->how->flags & MOSAIC_RECEIVE_WRITABLE)
-		return 0;
-	return stream_seal(r->m, r->staged.lock_fd, r->err);
+	return r->how->flags & MOSAIC_RECEIVE_WRITABLE ? 0 : seal(r);
 }
 
 static int name_it(struct receiving *r)
@@ -479,10 +508,10 @@ static int finish(struct receiving *r)
 /* Keeps what was received, if it is anything. */
 static void keep(struct receiving *r)
 {
-	if (r->spooled.lock_fd >= 0) {
+	if (r->source.lock_fd >= 0) {
 		mosaic_discard(r->m, &r->staged);
-		r->staged = r->spooled;
-		r->spooled = (struct mosaic_staged)MOSAIC_STAGED_NONE;
+		r->staged = r->source;
+		r->source = (struct mosaic_staged)MOSAIC_STAGED_NONE;
 	}
 	if (r->staged.lock_fd < 0)
 		return;
@@ -507,7 +536,7 @@ static int receive(struct receiving *r, int fd)
 		keep(r);
 		return n;
 	}
-	mosaic_discard(r->m, &r->spooled);
+	mosaic_discard(r->m, &r->source);
 	r->progress.done = r->progress.total ? r->progress.total : r->progress.done;
 	(void)!stream_progress(&r->progress, 0, true); /* it is there: too late to stop it */
 	return 0;
@@ -534,7 +563,7 @@ int mosaic_receive(struct mosaic *m, const char *name, const struct mosaic_recei
 	r->name = name;
 	r->err = err ? err : &own;
 	r->base = (struct volume)VOLUME_CLOSED;
-	r->staged = r->spooled = (struct mosaic_staged)MOSAIC_STAGED_NONE;
+	r->staged = r->source = (struct mosaic_staged)MOSAIC_STAGED_NONE;
 	r->content = (struct stream_content)STREAM_CONTENT_CLOSED;
 	r->spool = r->apply.dir = r->apply.file = -1;
 	r->progress.user = &r->how->progress;

@@ -81,6 +81,17 @@ static int take(struct stream_reader *r, size_t len, const uint8_t **ret, struct
 	return n < 0 ? n : 0;
 }
 
+/* take(), in the header: without a whole one it is no stream. */
+static int take_header(struct stream_reader *r, size_t len, const uint8_t **ret, struct error *err)
+{
+	int n = take(r, len, ret, err);
+
+	return n == -EPIPE
+		       ? error_set(err, -EBADMSG,
+				   "this is no stream of a volume: it ends before its header does.")
+		       : n;
+}
+
 static int read_header(struct stream_reader *r, struct stream_header *ret, struct error *err)
 {
 	uint8_t fixed[16], digest[STREAM_DIGEST];
@@ -90,7 +101,7 @@ static int read_header(struct stream_reader *r, struct stream_header *ret, struc
 	uint32_t len;
 	int n;
 
-	n = take(r, sizeof(fixed), &p, err);
+	n = take_header(r, sizeof(fixed), &p, err);
 	if (n < 0)
 		return n;
 	if (memcmp(p, "MOSAICST", 8) != 0)
@@ -104,7 +115,7 @@ static int read_header(struct stream_reader *r, struct stream_header *ret, struc
 	if (len > LIMIT_STREAM_HEADER)
 		return error_set(err, -EBADMSG, "the stream's header is larger than %d bytes.",
 				 LIMIT_STREAM_HEADER);
-	n = take(r, len + sizeof(digest), &p, err);
+	n = take_header(r, len + sizeof(digest), &p, err);
 	if (n < 0)
 		return n;
 	stream_sha256(digest, p, len, NULL, 0);

@@ -224,23 +224,9 @@ int stream_copy(struct mosaic *m, const struct volume *from, bool read_only,
 
 /* ---- sealing --------------------------------------------------------------------------------- */
 
-static int rename_if_there(int dirfd, const char *from, const char *to)
-{
-	return renameat(dirfd, from, dirfd, to) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-/* In the order in which a layer is made (driver.h): "below" before "tree". */
 int stream_seal(struct mosaic *m, int dirfd, struct error *err)
 {
-	int r = rename_if_there(dirfd, "parent", "below");
-
-	if (r == 0 && has(dirfd, "upper"))
-		r = path_remove_tree(dirfd, "work");
-	if (r == 0)
-		r = rename_if_there(dirfd, "upper", "tree");
-	if (r == 0)
-		r = rename_if_there(dirfd, "data", "tree");
-	if (r < 0)
-		return error_set(err, r, "cannot make a received volume read-only");
+	if (renameat(dirfd, "data", dirfd, "tree") < 0)
+		return error_set(err, -errno, "cannot make a received volume read-only");
 	return m->driver->commit ? m->driver->commit(m, dirfd, err) : 0;
 }

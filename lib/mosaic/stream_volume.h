@@ -44,7 +44,7 @@ void stream_content_close(struct stream_content *c);
 int stream_copy(struct mosaic *m, const struct volume *from, bool read_only,
 		struct mosaic_staged *ret, struct error *err) _must_check_;
 
-/* Turns what was filled as a writable volume into a read-only one. It may have been begun. */
+/* Turns the "data" that was filled into a read-only volume. */
 int stream_seal(struct mosaic *m, int dirfd, struct error *err) _must_check_;
 
 /* ---- receive_state.c ------------------------------------------------------------------------- */

@@ -99,7 +99,7 @@ static ssize_t write_quietly(int fd, const void *data, size_t len)
 	n = write(fd, data, len);
 	if (n < 0)
 		n = -errno;
-	if (n == -EPIPE && !was_pending)
+	if (n != (ssize_t)len && !was_pending) /* one that was cut short raises it too */
 		(void)!sigtimedwait(&pipe, NULL, &at_once);
 	if (sigprocmask(SIG_SETMASK, &before, NULL) < 0)
 		return -errno;
