@@ -169,20 +169,8 @@ static int zfs_stage(struct mosaic *m, int dirfd, int *ret_fd, struct error *err
 	return 0;
 }
 
-/* Mounted for writing until now. */
-static int zfs_commit(struct mosaic *m, int dirfd, struct error *err)
-{
-	struct zfs_record record;
-	char child[ZFS_NAME_MAX];
-	int r = zfs_record_read(dirfd, "tree", &record);
-
-	if (r < 0)
-		return error_set(err, r, "cannot read the record of a volume");
-	zfs_child(m->priv, record.hex, child);
-	r = zfs_hide(m, record.hex, err);
-	return r == 0 ? zfs_run(err, "set", "readonly=on", child, NULL) : r;
-}
-
+/* Read-only volumes are so by their mounts, not by the property: of a read-only dataset zfs-fuse
+ * shows no extended attributes. */
 static int zfs_copy(struct mosaic *m, const struct volume_copy *c, struct error *err)
 {
 	struct zfs_record from, record;
@@ -204,8 +192,8 @@ static int zfs_copy(struct mosaic *m, const struct volume_copy *c, struct error 
 	r = zfs_run(err, "snapshot", snapshot, NULL);
 	if (r < 0)
 		return r;
-	return zfs_run(err, "clone", "-o", "canmount=noauto", "-o", place, "-o", quota, "-o",
-		       c->read_only ? "readonly=on" : "readonly=off", snapshot, child, NULL);
+	return zfs_run(err, "clone", "-o", "canmount=noauto", "-o", place, "-o", quota, snapshot,
+		       child, NULL);
 }
 
 /* ---- drop ------------------------------------------------------------------------------------ */
@@ -402,7 +390,6 @@ const struct mosaic_driver mosaic_driver_zfs = {
 	.open = zfs_open,
 	.close = zfs_close,
 	.stage = zfs_stage,
-	.commit = zfs_commit,
 	.create = zfs_create,
 	.copy = zfs_copy,
 	.mount = zfs_mount,
