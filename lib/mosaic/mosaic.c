@@ -10,8 +10,8 @@
 enum { TYPE_MAX = 80 }; /* the driver's name and the identity, a line each */
 
 static const struct mosaic_driver *const drivers[] = {
-	&mosaic_driver_overlay, &mosaic_driver_plain, &mosaic_driver_fsimg,
-	&mosaic_driver_ploop,   &mosaic_driver_btrfs, &mosaic_driver_dm_thin,
+	&mosaic_driver_overlay, &mosaic_driver_plain,   &mosaic_driver_fsimg, &mosaic_driver_ploop,
+	&mosaic_driver_btrfs,   &mosaic_driver_dm_thin, &mosaic_driver_zfs,
 };
 
 /* Who says nothing gets one of the first: the first that works where a new mosaic is to be. */
