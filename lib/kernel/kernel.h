@@ -6,6 +6,7 @@
  */
 #include "kernel/caps.h"
 #include "kernel/cgroup.h"
+#include "kernel/confine.h"
 #include "kernel/mount.h"
 #include "kernel/process.h"
 #include "kernel/seccomp.h"
