@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "kernel/caps.h"
 #include "kernel/mount.h"
@@ -125,7 +126,7 @@ static int load(const struct seccomp_spec *spec, struct error *err)
 	if (r < 0)
 		return r;
 	program = (struct sock_fprog){ .len = (unsigned short)n, .filter = filter };
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0)
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
 		return error_set(err, -errno, "cannot load the system call filter");
 	return 0;
 }

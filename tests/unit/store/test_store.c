@@ -1,49 +1,10 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "fixture.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-
-#include "store/store.h"
-
-struct fixture {
-	char path[64];
-	struct store *store;
-	int dirfd; /* of the store */
-	struct error err;
-};
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	if (!f)
-		return -1;
-	snprintf(f->path, sizeof(f->path), "/tmp/test-store-XXXXXX");
-	assert_non_null(mkdtemp(f->path));
-	assert_int_equal(store_open(&f->store, f->path, true, &f->err), 0);
-	f->dirfd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	_close_ int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	store_close(f->store);
-	close(f->dirfd);
-	assert_int_equal(path_remove_tree(tmp, f->path + strlen("/tmp/")), 0);
-	free(f);
-	return 0;
-}
 
 /* An ID that begins with these digits, the rest "0". */
 static const char *id_of(const char *digits)
@@ -584,8 +545,6 @@ static void test_volume_name(_unused_ void **state)
 	assert_true(str_starts(name, "image.sha512-abc000"));
 	assert_int_equal(strlen(name), 141);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
 {
