@@ -292,6 +292,35 @@ refused() {
 	jq -e '.origin.signature == null and (.origin.insecure | index("signature") != null)' <<<"$output"
 }
 
+@test "an unsigned image that then comes signed is known as signed, and never the other way round" {
+	publish example.com/twice 1 example '' with_bulk
+	file=$web/site/cdn.example.net/example.com/twice-1-linux-amd64.aci
+	# the same image in another wrapping, and from a file
+	gzip -dc "$file" >"$BATS_TEST_TMPDIR/twice.aci"
+	run -0 carob image import "$BATS_TEST_TMPDIR/twice.aci"
+	id=$(carob image list -q | head -n 1)
+	run -0 carob image pin "$id"
+	run -0 carob image verify --json "$id"
+	jq -e '.[0].signature == "none"' <<<"$output"
+	run -0 carob fetch -q --pull always example.com/twice:1
+	[ "$output" = "$id" ]
+	run -0 carob image show --json "$id"
+	jq -e '.origin.signature.user == "example@example.com" and .origin.insecure == [] and .pinned' <<<"$output"
+	[ "$(jq -r .archiveSize <<<"$output")" = "$(stat -c %s "$file")" ]
+	run -0 carob image verify --json "$id"
+	jq -e '.[0] | .archive == "good" and .signature == "good"' <<<"$output"
+	cmp "$file" "$CAROB_ROOT/store/images/$id/aci"
+	run -0 carob image check "$id"
+	# now without its signature, and from the file once more
+	rm "$file.asc"
+	run -0 carob fetch -q --insecure signature --pull always example.com/twice:1
+	run -0 carob image import "$BATS_TEST_TMPDIR/twice.aci"
+	run -0 carob image show --json "$id"
+	jq -e '.origin.signature != null and .origin.insecure == []' <<<"$output"
+	run -0 carob image verify "$id"
+	[ "$(ls "$CAROB_ROOT/store/staging")" = "" ]
+}
+
 @test "altered in its last byte" {
 	publish example.com/bad latest example '' with_bulk
 	file=$web/site/cdn.example.net/example.com/bad-latest-linux-amd64.aci
