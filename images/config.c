@@ -117,10 +117,12 @@ static const struct json_field proxy_fields[] = {
 };
 
 static const struct json_range seconds = { 1, 24 * 60 * 60 };
+static const struct json_range speeds = { 1, 1 << 30 };
 
 static const struct json_field timeout_fields[] = {
 	{ "connect", JSON_KIND_INTEGER, json_read_u32, CONFIG(connect_timeout_s), 0, &seconds },
 	{ "stall", JSON_KIND_INTEGER, json_read_u32, CONFIG(stall_timeout_s), 0, &seconds },
+	{ "minimumSpeed", JSON_KIND_INTEGER, json_read_u32, CONFIG(min_speed), 0, &speeds },
 	{ NULL },
 };
 
@@ -202,6 +204,7 @@ static struct net_config *make_default(const char *path)
 		.path = strdup(path),
 		.connect_timeout_s = 30,
 		.stall_timeout_s = 60,
+		.min_speed = 1024,
 		.retries = 4,
 		.parallel = 4,
 		.trust_dir = strdup(default_trust),

@@ -45,6 +45,7 @@ static void test_missing(_unused_ void **state)
 	assert_string_equal(c->path, "");
 	assert_int_equal(c->connect_timeout_s, 30);
 	assert_int_equal(c->stall_timeout_s, 60);
+	assert_int_equal(c->min_speed, 1024);
 	assert_int_equal(c->retries, 4);
 	assert_int_equal(c->parallel, 4);
 	assert_string_equal(c->trust_dir, "/etc/carob/trust.d");
@@ -76,7 +77,7 @@ static void test_all(_unused_ void **state)
 				   "  http: http://proxy:3128\n"
 				   "  https: https://u:p@proxy\n"
 				   "  no: localhost,.example.org\n"
-				   "timeouts: {connect: 5, stall: 7}\n"
+				   "timeouts: {connect: 5, stall: 7, minimumSpeed: 9}\n"
 				   "retries: 0\n"
 				   "parallel: 9\n"
 				   "hosts:\n"
@@ -100,6 +101,7 @@ static void test_all(_unused_ void **state)
 	assert_string_equal(c->no_proxy, "localhost,.example.org");
 	assert_int_equal(c->connect_timeout_s, 5);
 	assert_int_equal(c->stall_timeout_s, 7);
+	assert_int_equal(c->min_speed, 9);
 	assert_int_equal(c->retries, 0);
 	assert_int_equal(c->parallel, 9);
 	assert_int_equal(c->n_hosts, 2);

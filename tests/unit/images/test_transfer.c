@@ -56,6 +56,7 @@ static void test_get(void **state)
 	assert_job(w, 1, "max=1048576", true);
 	assert_job(w, 1, "connect-timeout=30", true);
 	assert_job(w, 1, "stall-timeout=60", true);
+	assert_job(w, 1, "min-speed=1024", true);
 	assert_job(w, 1, "keep-error=4096", true);
 }
 
