@@ -149,11 +149,14 @@ struct reference_label {
 struct reference {
 	char name[LIMIT_NAME_BYTES + 1];
 	struct buf labels;             /* as store_find_name() wants them, the host's included */
-	struct reference_label *asked; /* those that were written, "version" first when it was */
+	struct reference_label *asked; /* those that were written (without %XX), "version" first
+					* when it was */
 	size_t n_asked;
 };
 
-/* NAME[:VERSION][,LABEL=VALUE]... -EINVAL and err when it is none. */
+/* NAME[:VERSION][,LABEL=VALUE]... -EINVAL and err when it is none. In VERSION and VALUE %XX is a
+ * byte by its two hexadecimal digits (as store_label_add() writes it): %2C a comma, %25 a "%", which
+ * may also stand for itself where no two digits follow. */
 int reference_parse(struct reference *ret, const char *text, struct error *err) _must_check_;
 void reference_deinit(struct reference *r);
 #define _reference_ _cleanup_(reference_deinit)

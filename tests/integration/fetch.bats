@@ -393,6 +393,19 @@ refused() {
 	[[ "$output" == *"$id"* ]]
 }
 
+@test "labels with commas and percent signs, asked for and depended upon" {
+	publish example.com/comma 1,2 example '' with_bulk
+	publish example.com/percent 50% example '' with_bulk
+	publish example.com/both 1 example '"app":{"exec":["/bin/sh","-c","cat /data/words"],"user":"0","group":"0"},
+		"dependencies":[{"imageName":"example.com/tools"},{"imageName":"example.com/comma","labels":[{"name":"version","value":"1,2"}]},
+		{"imageName":"example.com/percent","labels":[{"name":"version","value":"50%"}]}]' nothing
+	run -0 --separate-stderr carob run --rm example.com/both:1
+	[ "$output" = words ]
+	run -0 carob fetch -q --pull never example.com/comma:1%2C2 example.com/percent:50%25 example.com/percent:50%
+	[ "$(sort -u <<<"$output" | wc -l)" = 2 ]
+	run -3 carob fetch -q --pull never example.com/comma:1%2C3
+}
+
 @test "an encrypted image is refused, with the remedy" {
 	publish example.com/bad latest example '' nothing
 	file=$web/site/cdn.example.net/example.com/bad-latest-linux-amd64.aci
