@@ -321,6 +321,22 @@ refused() {
 	[ "$(ls "$CAROB_ROOT/store/staging")" = "" ]
 }
 
+@test "a damaged image that came without a signature is fetched again when that is allowed, and kept otherwise" {
+	publish example.com/bad latest '' '' nothing
+	run -0 carob fetch -q --insecure signature example.com/bad
+	id=$output
+	truncate -s 100 "$CAROB_ROOT/store/images/$id/aci"
+	run -1 carob image check --repair
+	[[ "$output" == *"images/$id/aci (example.com/bad)"*"not fetched again"*"no signature"*"--insecure signature"* ]]
+	[ "$(carob image list -q)" = "$id" ]
+	run -2 carob image check --insecure signature
+	run -2 carob image check --repair --insecure nonsense
+	run -0 carob image check --repair --insecure signature "$id"
+	[[ "$output" == *"fetched again"* ]]
+	run -0 carob image check
+	[ "$output" = "" ]
+}
+
 @test "altered in its last byte" {
 	publish example.com/bad latest example '' with_bulk
 	file=$web/site/cdn.example.net/example.com/bad-latest-linux-amd64.aci

@@ -108,8 +108,8 @@ static void test_asked(_unused_ void **state)
 	/* %XX is a byte; any other % is one */
 	check_asked("app:1%2C2,a=b%25,c=100%,x=e f,y=\"{x}\"", "version=1,2\na=b%\nc=100%\nx=e f\n"
 							       "y=\"{x}\"\n");
-	check_asked("app,a=%2c%2C%2525,b=%zz%2,c=%C3%a4%,d=%%41",
-		    "a=,,%25\nb=%zz%2\nc=\303\244%\nd=%A\n");
+	check_asked("app,a=%2c%2C%2525,b=%zz%2,c=%C3%a4%,e=%%41",
+		    "a=,,%25\nb=%zz%2\nc=\303\244%\ne=%A\n");
 	check_asked("app,a=b=c,x=:", "a=b=c\nx=:\n");
 	check_asked("app,a=\303\244\001", "a=\303\244\001\n");
 }
