@@ -22,7 +22,7 @@ static void test_directory_is_archive(void **state)
 	put(b->dirfd, "app/rootfs/bin/app", "#!/bin/sh");
 	put(b->dirfd, "app/rootfs/etc/motd", "hello");
 	assert_int_equal(fchownat(b->dirfd, "app/rootfs/etc/motd", 12, 34, 0), 0);
-	assert_int_equal(images_import(&b->im, path, id, NULL, NULL, &b->err), 0);
+	import(b, path, id);
 	for (size_t i = 0; i < ARRAY_SIZE(compressions); i++) {
 		_free_ char *out = str_printf("app.%s.aci", compressions[i]);
 		_free_ char *archive = str_printf("%s/%s", b->path, out);
@@ -58,7 +58,7 @@ static void refuse(struct bench *b, const char *name, int code)
 	_free_ char *path = str_printf("%s/%s", b->path, name);
 	char id[STORE_ID_TEXT];
 
-	assert_int_equal(images_import(&b->im, path, id, NULL, NULL, &b->err), code);
+	assert_error(b, images_import(&b->im, path, id, NULL, NULL, &b->err), code);
 	assert_nothing_staged(b);
 	assert_int_equal(count_entries(b->dirfd, "store/images"), 0);
 	assert_int_equal(count_entries(b->dirfd, "mosaic/volumes"), 0);
@@ -160,12 +160,18 @@ static void import_in_child(struct bench *b, const char *path)
 	struct images im = { .libexec = b->libexec };
 	_free_ char *store = str_printf("%s/store", b->path),
 		    *mosaic = str_printf("%s/mosaic", b->path);
-	char id[STORE_ID_TEXT];
+	char id[STORE_ID_TEXT], text[1024];
+	struct error err = { 0 };
 
 	if (store_open(&im.store, store, false, NULL) < 0 ||
 	    mosaic_open(&im.mosaic, mosaic, NULL, 0, NULL) < 0)
 		_exit(2);
-	_exit(images_import(&im, path, id, NULL, NULL, NULL) < 0);
+	if (images_import(&im, path, id, NULL, NULL, &err) < 0) {
+		error_format(&err, text, sizeof(text));
+		dprintf(STDERR_FILENO, "%s\n", text);
+		_exit(1);
+	}
+	_exit(0);
 }
 
 static void test_imports_at_once(void **state)
@@ -319,7 +325,7 @@ static void test_disk_is_full(void **state)
 		if (i)
 			assert_int_equal(umount2(small, MNT_DETACH), 0);
 		shrink(b, sizes[i]);
-		assert_int_equal(images_import(&b->im, path, id, NULL, NULL, &b->err), -ENOSPC);
+		assert_error(b, images_import(&b->im, path, id, NULL, NULL, &b->err), -ENOSPC);
 		assert_small_is_empty(b);
 	}
 }
