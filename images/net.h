@@ -27,6 +27,8 @@ struct net_host {
 	char *credentials;  /* a file of mode 0600 with one line: "basic USER:PASSWORD" or "bearer
 			     * TOKEN" */
 	bool insecure_http; /* http is allowed */
+	char **mirrors;     /* HOST[:PORT]: registries that are asked before this one, in order */
+	size_t n_mirrors;
 };
 
 struct net_config {

@@ -87,6 +87,7 @@ static void test_all(_unused_ void **state)
 				   "    key: /key\n"
 				   "    credentials: /credentials\n"
 				   "    insecureHttp: true\n"
+				   "    mirrors: [m.example, '127.0.0.1:5000']\n"
 				   "  \"[::1]\": {}\n"
 				   "sources: [example.com/a, '*.example.org']\n"
 				   "unsignedSources: []\n"
@@ -110,6 +111,7 @@ static void test_all(_unused_ void **state)
 
 		if (str_eq(h->host, "[::1]")) {
 			assert_null(h->ca);
+			assert_int_equal(h->n_mirrors, 0);
 			assert_false(h->insecure_http);
 			continue;
 		}
@@ -119,6 +121,8 @@ static void test_all(_unused_ void **state)
 		assert_string_equal(h->key, "/key");
 		assert_string_equal(h->credentials, "/credentials");
 		assert_true(h->insecure_http);
+		assert_int_equal(h->n_mirrors, 2);
+		assert_string_equal(h->mirrors[1], "127.0.0.1:5000");
 	}
 	assert_true(c->has_sources);
 	assert_int_equal(c->n_sources, 2);
