@@ -3,15 +3,18 @@
 
 #include "cli/image.h"
 #include "cli/interrupt.h"
+#include "cli/network.h"
 #include "cli/progress.h"
 
 struct check_options {
 	bool quick, repair, json;
+	struct network_options network;
 };
 
 static const struct cli_option check_options[] = {
 	{ "repair", 0, NULL, "make anew what can be made, remove what belongs to nothing", CLI_FLAG,
 	  offsetof(struct check_options, repair) },
+	INSECURE_OPTION(offsetof(struct check_options, network.insecure)),
 	{ "quick", 0, NULL, "only see whether all is there, without reading archives and trees",
 	  CLI_FLAG, offsetof(struct check_options, quick) },
 	{ "json", 0, NULL, "as JSON", CLI_FLAG, offsetof(struct check_options, json) },
@@ -68,24 +71,25 @@ static char *reference_of(const char *origin)
 	return reference && *reference ? strdup(reference) : NULL;
 }
 
-/* By what the configuration allows: who repairs a store has given up nothing for this image. */
+/* By what the configuration and this call allow: what was given up for the image when it came first
+ * was given up then. */
 static int refetch(const struct images *im, const char *id, const char *origin,
 		   _unused_ const char *source, void *arg, struct error *err)
 {
 	const struct check_walk *w = arg;
 	_free_ char *reference = reference_of(origin);
-	const struct images_policy policy = {
-		.pull = IMAGES_PULL_ALWAYS,
-		.config = w->cli->config,
-		.config_given = w->cli->config_given,
-		.check_layers = true,
-	};
+	_network_policy_ struct images_policy policy = { 0 };
 	struct images_fetched image = { .reference = reference };
 	const struct images_fetching one = { .list = &image, .n = 1 };
 	int r;
 
 	if (!reference)
-		return error_set(err, -ENOENT, "nobody knows where it came from.");
+		return STORE_MISSING;
+	r = network_policy(w->cli, &w->o->network, &policy, err);
+	if (r != 0)
+		return r < 0 ? r : -EINVAL;
+	policy.pull = IMAGES_PULL_ALWAYS;
+	policy.check_layers = true;
 	r = images_fetch(im, &policy, &one, NULL, err);
 	if (r < 0 || str_eq(image.id, id))
 		return r;
@@ -170,19 +174,37 @@ static int check_images(const struct cli *cli, const struct check_options *o,
 	return r ? r : missing;
 }
 
+/* What is wrong with the options, before anything is looked at. */
+static int check_options_fit(const struct cli *cli, const struct check_options *o,
+			     struct error *err)
+{
+	_network_policy_ struct images_policy policy = { 0 };
+
+	if (o->network.insecure.n == 0)
+		return 0;
+	if (!o->repair) {
+		error_set(err, -EINVAL, "--insecure is of use with --repair only.");
+		return CLI_USAGE;
+	}
+	return network_policy(cli, &o->network, &policy, err);
+}
+
 static int check_run(const struct cli *cli, struct cli_args *args, struct error *err)
 {
 	struct check_options o = { 0 };
 	struct cli_set set = { check_options, &o };
 	int r = cli_parse(&set, 1, args, err);
 
-	if (r != 0)
-		return r;
-	if (faccessat(AT_FDCWD, cli->dirs.root, F_OK, 0) < 0 && args->n == 0)
-		return o.json ? cli_puts("[]\n", err) : 0;
-	if (interrupt_begin() < 0)
-		return error_set(err, -errno, "cannot catch signals");
-	return check_images(cli, &o, args, err);
+	if (r == 0)
+		r = check_options_fit(cli, &o, err);
+	if (r == 0 && faccessat(AT_FDCWD, cli->dirs.root, F_OK, 0) < 0 && args->n == 0)
+		r = o.json ? cli_puts("[]\n", err) : 0;
+	else if (r == 0 && interrupt_begin() < 0)
+		r = error_set(err, -errno, "cannot catch signals");
+	else if (r == 0)
+		r = check_images(cli, &o, args, err);
+	cli_options_deinit(check_options, &o);
+	return r;
 }
 
 const struct cli_verb verb_image_check = {

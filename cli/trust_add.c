@@ -67,6 +67,25 @@ static int print_key(const struct trust_key *k, struct error *err)
 	return r;
 }
 
+/* Which of the keys are trusted for this prefix already, but not just so. */
+static int print_known(const struct adding *a, const struct trust_key *k, struct error *err)
+{
+	_trust_keys_ struct trust_keys known = { 0 };
+	int r = trust_list(a->dir, &known, err);
+
+	for (size_t i = 0; r == 0 && i < known.n; i++) {
+		const struct trust_key *old = &known.list[i];
+
+		if (str_eq(old->fingerprint, k->fingerprint) && str_eq(old->prefix, a->prefix) &&
+		    (old->len != k->len || memcmp(old->data, k->data, k->len) != 0))
+			r = cli_print(err,
+				      "%-12s another state of this key: only a newer one "
+				      "takes its place\n",
+				      "known");
+	}
+	return r;
+}
+
 /* 1: yes. */
 static int ask(const struct adding *a, size_t n, struct error *err)
 {
@@ -97,11 +116,14 @@ static int ask(const struct adding *a, size_t n, struct error *err)
 /* One file of keys: shown, asked about, trusted. */
 static int add_keys(const struct adding *a, const struct buf *data, struct error *err)
 {
-	_trust_keys_ struct trust_keys keys = { 0 };
+	_trust_keys_ struct trust_keys keys = { 0 }, added = { 0 };
 	int r = trust_read_keys(data->data, data->len, &keys, err);
 
-	for (size_t i = 0; r == 0 && i < keys.n; i++)
+	for (size_t i = 0; r == 0 && i < keys.n; i++) {
 		r = print_key(&keys.list[i], err);
+		if (r == 0)
+			r = print_known(a, &keys.list[i], err);
+	}
 	if (r == 0 && !a->yes) {
 		r = ask(a, keys.n, err);
 		if (r == 0)
@@ -110,7 +132,10 @@ static int add_keys(const struct adding *a, const struct buf *data, struct error
 		r = r > 0 ? 0 : r;
 	}
 	if (r == 0)
-		r = trust_add(a->dir, a->prefix, data->data, data->len, NULL, err);
+		r = trust_add(a->dir, a->prefix, data->data, data->len, &added, err);
+	for (size_t i = 0; r == 0 && i < added.n; i++)
+		if (added.list[i].replaced)
+			r = cli_print(err, "%-12s %s\n", "replaced", added.list[i].fingerprint);
 	return r;
 }
 

@@ -99,7 +99,7 @@ static int fetch_again(struct subject *s, struct error *err)
 				   s->info.source ? s->info.source : "", check->arg, err);
 	if (r == 0 && pinned)
 		r = store_pin(s->im->store, s->id, true, err);
-	if (r < 0 && s->manifest)
+	if (r != 0 && s->manifest)
 		(void)!store_repair_file(s->im->store, s->id, "manifest", s->manifest,
 					 s->manifest_len, NULL);
 	return r;
@@ -114,16 +114,32 @@ static int remove_damaged(const struct subject *s, struct error *err)
 	return r == 0 ? images_remove_unused(s->im, s->id, err) : r;
 }
 
+/* What could not be fetched today may come tomorrow, and what somebody named was not named to be
+ * removed. */
+static void keep_damaged(int r, struct error *why_not)
+{
+	static const char stays[] = "the image stays until `carob image rm`";
+
+	if (r < 0)
+		error_prefix(why_not, r, "it was not fetched again, and %s", stays);
+	else
+		error_set(why_not, -ENODATA, "nobody knows where it came from; %s.", stays);
+}
+
 /* Nothing here can make an archive anew. */
 static int lost(struct subject *s, const char *file, const char *what)
 {
+	const struct images_check *check = s->k->check;
 	struct outcome o = { 0 };
-	struct error ignored = { 0 };
+	int r;
 
-	if (!s->k->check->repair)
+	if (!check->repair)
 		return tell_file(s, file, what, NULL);
-	if (s->k->check->refetch && fetch_again(s, &ignored) == 0)
-		o.repaired = "fetched again";
+	r = check->refetch ? fetch_again(s, &o.why_not) : STORE_MISSING;
+	if (r == 0)
+		o = (struct outcome){ .repaired = "fetched again" };
+	else if (r < 0 || check->n_ids > 0)
+		keep_damaged(r, &o.why_not);
 	else if (remove_damaged(s, &o.why_not) == 0)
 		o.repaired = "the image was removed";
 	return tell_file(s, file, what, &o);

@@ -52,12 +52,28 @@ static void read_source(struct json_reader *r, json_t *value, void *member,
 
 /* ---- hosts ----------------------------------------------------------------------------------- */
 
+static void read_mirror(struct json_reader *r, json_t *value, void *member,
+			_unused_ const void *arg)
+{
+	const char *text = json_string_value(value), *fault = net_host_fault(text);
+
+	if (fault)
+		json_fault(r, "\"%s\": must be HOST or HOST:PORT: %s", text, fault);
+	else
+		json_set_text(r, member, text);
+}
+
+static const struct json_list mirror_list = {
+	JSON_KIND_STRING, read_mirror, NULL, sizeof(char *), LIMIT_CONFIG_ENTRIES,
+};
+
 static const struct json_field host_fields[] = {
 	{ "ca", JSON_KIND_STRING, read_path, HOST(ca) },
 	{ "certificate", JSON_KIND_STRING, read_path, HOST(certificate) },
 	{ "key", JSON_KIND_STRING, read_path, HOST(key) },
 	{ "credentials", JSON_KIND_STRING, read_path, HOST(credentials) },
 	{ "insecureHttp", JSON_KIND_BOOLEAN, json_read_boolean, HOST(insecure_http) },
+	{ "mirrors", JSON_KIND_ARRAY, json_read_list, HOST(mirrors), 0, &mirror_list },
 	{ NULL },
 };
 
@@ -117,10 +133,12 @@ static const struct json_field proxy_fields[] = {
 };
 
 static const struct json_range seconds = { 1, 24 * 60 * 60 };
+static const struct json_range speeds = { 1, 1 << 30 };
 
 static const struct json_field timeout_fields[] = {
 	{ "connect", JSON_KIND_INTEGER, json_read_u32, CONFIG(connect_timeout_s), 0, &seconds },
 	{ "stall", JSON_KIND_INTEGER, json_read_u32, CONFIG(stall_timeout_s), 0, &seconds },
+	{ "minimumSpeed", JSON_KIND_INTEGER, json_read_u32, CONFIG(min_speed), 0, &speeds },
 	{ NULL },
 };
 
@@ -171,6 +189,9 @@ void net_config_free(struct net_config *c)
 		free(h->certificate);
 		free(h->key);
 		free(h->credentials);
+		for (size_t k = 0; k < h->n_mirrors; k++)
+			free(h->mirrors[k]);
+		free(h->mirrors);
 	}
 	for (size_t i = 0; i < c->n_sources; i++)
 		free(c->sources[i]);
@@ -202,6 +223,7 @@ static struct net_config *make_default(const char *path)
 		.path = strdup(path),
 		.connect_timeout_s = 30,
 		.stall_timeout_s = 60,
+		.min_speed = 1024,
 		.retries = 4,
 		.parallel = 4,
 		.trust_dir = strdup(default_trust),

@@ -249,8 +249,9 @@ int images_discover(const struct images *im, const struct images_policy *policy,
 	_net_ struct net net = { 0 };
 	int r = reference_parse(&ref, reference, err);
 
+	allowed_init(&allowed, policy);
 	if (r == 0)
-		r = allowed_init(&allowed, policy, ref.name, strcspn(ref.name, "/"), err);
+		r = allowed_add_host(&allowed, ref.name, strcspn(ref.name, "/"), err);
 	if (r == 0)
 		r = net_open(&net, im, &allowed.policy, err);
 	return r == 0 ? discover(&net, &ref, what, ret, err) : r;

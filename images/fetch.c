@@ -339,40 +339,17 @@ static int host_of(const char *reference, char ret[NET_HOST_TEXT])
 	return 0;
 }
 
-/* `--insecure http` without a host means those of the references themselves, not those of images
- * that they depend on. */
-struct http_hosts {
-	struct images_policy policy; /* the caller's, with these hosts more */
-	char (*names)[NET_HOST_TEXT];
-	const char **list;
-};
-
-static void http_hosts_deinit(struct http_hosts *h)
+static int allow_hosts(struct allowed *a, const struct images_fetching *f, struct error *err)
 {
-	free(h->names);
-	free(h->list);
-}
+	int r = 0;
 
-static int http_hosts_init(struct http_hosts *h, const struct images_policy *policy,
-			   const struct images_fetching *f, struct error *err)
-{
-	size_t n = policy->n_insecure_hosts;
+	for (size_t i = 0; r == 0 && i < f->n; i++) {
+		char host[NET_HOST_TEXT];
 
-	*h = (struct http_hosts){ .policy = *policy };
-	if (!policy->insecure_http)
-		return 0;
-	h->names = calloc(f->n + 1, sizeof(*h->names));
-	h->list = calloc(n + f->n + 1, sizeof(*h->list));
-	if (!h->names || !h->list)
-		return error_set(err, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < n; i++)
-		h->list[i] = policy->insecure_hosts[i];
-	for (size_t i = 0; i < f->n; i++)
-		if (host_of(f->list[i].reference, h->names[i]) == 0 && h->names[i][0])
-			h->list[n++] = h->names[i];
-	h->policy.insecure_hosts = h->list;
-	h->policy.n_insecure_hosts = n;
-	return 0;
+		if (host_of(f->list[i].reference, host) == 0 && host[0])
+			r = allowed_add_host(a, host, strlen(host), err);
+	}
+	return r;
 }
 
 int images_fetch(const struct images *im, const struct images_policy *policy,
@@ -383,15 +360,16 @@ int images_fetch(const struct images *im, const struct images_policy *policy,
 	_free_ const struct order **orders = calloc(f->n + 1, sizeof(*orders));
 	_free_ bool *told = calloc(f->n + 1, sizeof(*told));
 	struct list l = { f->list, orders, told, f->n, f->each, f->arg, 0, { 0 } };
-	_cleanup_(http_hosts_deinit) struct http_hosts hosts = { 0 };
+	_allowed_ struct allowed allowed = { 0 };
 	_net_ struct net net = { 0 };
 	int r;
 
 	if (!orders || !told)
 		return error_set(err, -ENOMEM, "out of memory");
-	r = http_hosts_init(&hosts, policy, f, err);
+	allowed_init(&allowed, policy);
+	r = allow_hosts(&allowed, f, err);
 	if (r == 0)
-		r = net_open(&net, im, &hosts.policy, err);
+		r = net_open(&net, im, &allowed.policy, err);
 	if (r < 0)
 		return r;
 	all.net = &net;

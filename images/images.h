@@ -234,7 +234,8 @@ struct images_check {
 	bool quick; /* no archive is read and no tree compared */
 	bool repair;
 	/* Brings an image that was just taken out of the store back to it, from where it came;
-	 * origin is its file "origin", source that of its info. NULL: none can. */
+	 * origin is its file "origin", source that of its info. 0; STORE_MISSING: nobody knows where it
+	 * came from; negative: it did not come. NULL: none can. */
 	int (*refetch)(const struct images *im, const char *id, const char *origin,
 		       const char *source, void *arg, struct error *err);
 	/* Fills the empty directory tree from the blobs of an OCI image. NULL: not compared. */

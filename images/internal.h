@@ -89,19 +89,24 @@ int images_unpack_files(const struct images *im, int archive, int directory,
 int images_pack(const struct images *im, int manifest, int rootfs, int out,
 		struct appc_faults *faults, struct error *err) _must_check_;
 
-/* ---- allowed.c: a policy for one reference --------------------------------------------------- */
+/* ---- allowed.c: a policy for certain references ---------------------------------------------- */
 
-/* `--insecure http` without a host is meant for the host of the reference: here it stands among the
- * others. What the policy points to stays its owner's. */
+/* `--insecure http` without a host is meant for the hosts of the references themselves, not for
+ * those of images that they depend on: here they stand among the hosts that are named. What the
+ * policy points to stays its owner's. */
 struct allowed {
-	struct images_policy policy;
+	struct images_policy policy; /* the caller's, with these hosts more */
 	const char **hosts;
-	char *host;
+	char **own; /* the last n_own of hosts */
+	size_t n_own;
 };
 
 /* policy NULL: nothing is allowed that has to be. */
-int allowed_init(struct allowed *ret, const struct images_policy *policy, const char *host,
-		 size_t host_len, struct error *err) _must_check_;
+void allowed_init(struct allowed *ret, const struct images_policy *policy);
+
+/* The host of a reference (HOST or HOST:PORT; the first len bytes). */
+int allowed_add_host(struct allowed *a, const char *host, size_t len, struct error *err)
+	_must_check_;
 void allowed_deinit(struct allowed *a);
 #define _allowed_ _cleanup_(allowed_deinit)
 
@@ -144,11 +149,14 @@ struct reference_label {
 struct reference {
 	char name[LIMIT_NAME_BYTES + 1];
 	struct buf labels;             /* as store_find_name() wants them, the host's included */
-	struct reference_label *asked; /* those that were written, "version" first when it was */
+	struct reference_label *asked; /* those that were written (without %XX), "version" first
+					* when it was */
 	size_t n_asked;
 };
 
-/* NAME[:VERSION][,LABEL=VALUE]... -EINVAL and err when it is none. */
+/* NAME[:VERSION][,LABEL=VALUE]... -EINVAL and err when it is none. In VERSION and VALUE %XX is a
+ * byte by its two hexadecimal digits (as store_label_add() writes it): %2C a comma, %25 a "%", which
+ * may also stand for itself where no two digits follow. */
 int reference_parse(struct reference *ret, const char *text, struct error *err) _must_check_;
 void reference_deinit(struct reference *r);
 #define _reference_ _cleanup_(reference_deinit)

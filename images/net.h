@@ -27,13 +27,16 @@ struct net_host {
 	char *credentials;  /* a file of mode 0600 with one line: "basic USER:PASSWORD" or "bearer
 			     * TOKEN" */
 	bool insecure_http; /* http is allowed */
+	char **mirrors;     /* HOST[:PORT]: registries that are asked before this one, in order */
+	size_t n_mirrors;
 };
 
 struct net_config {
 	char *path;                                /* where it was read; "" when there is no file */
 	char *http_proxy, *https_proxy, *no_proxy; /* over the environment's; NULL: not said */
 	unsigned connect_timeout_s;                /* 30 */
-	unsigned stall_timeout_s;                  /* 60: less than a byte a second for so long */
+	unsigned stall_timeout_s;                  /* 60: slower than min_speed for so long */
+	unsigned min_speed;                        /* 1024 bytes a second */
 	unsigned retries;                          /* 4 */
 	unsigned parallel;                         /* 4: transfers at once */
 	struct net_host *hosts;

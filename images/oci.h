@@ -30,6 +30,7 @@ struct oci_image {
 	struct oci_manifest manifest;
 	struct oci_config config;
 	bool over_http;
+	char registry[320]; /* HOST[:PORT] that the manifest came from: may be a mirror; "" */
 };
 void oci_image_deinit(struct oci_image *i);
 #define _oci_image_ _cleanup_(oci_image_deinit)

@@ -195,7 +195,7 @@ static int transport_of(const char *reference, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-/* Where the manifest is on its registry; "" for what was no registry's. */
+/* Where the manifest is on the registry, or mirror, that sent it; "" for what was no registry's. */
 static int url_of(const struct oci_image *image, char **ret)
 {
 	static const char scheme[] = "docker://";
@@ -209,7 +209,8 @@ static int url_of(const struct oci_image *image, char **ret)
 	r = oci_reference_parse(&ref, image->source + strlen(scheme), NULL);
 	if (r == 0)
 		*ret = str_printf("%s://%s/v2/%s/manifests/%s", image->over_http ? "http" : "https",
-				  ref.host, ref.repository, image->digest);
+				  *image->registry ? image->registry : ref.host, ref.repository,
+				  image->digest);
 	return r < 0 ? r : *ret ? 0 : -ENOMEM;
 }
 

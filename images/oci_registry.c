@@ -4,15 +4,19 @@
  *	GET /v2/REPOSITORY/manifests/TAG-OR-DIGEST
  *	GET /v2/REPOSITORY/blobs/DIGEST
  *
- * A tag is asked for once. Blobs come into a partial download that goes by their digest, so that
- * two images that want the same wait for each other, and what was cut goes on.
+ * A tag is asked for once. Where the configuration has mirrors for the registry they are asked
+ * first, in order; the first that has the manifest is asked for all the rest, and the registry
+ * itself for what that one then does not have. A digest is a digest wherever it comes from; what a
+ * tag means, a mirror decides. Blobs come into a partial download that goes by their digest, so
+ * that two images that want the same wait for each other, and what was cut goes on.
  */
 #include "images/oci_source.h"
 
 struct registry {
 	struct oci_reference reference;
-	char *base;  /* "https://example.com:5000" */
-	char *token; /* or NULL */
+	char *base;     /* "https://example.com:5000" */
+	char *token;    /* or NULL */
+	bool is_mirror; /* base is one */
 };
 
 static int find_name(const char *text, char ret_name[LIMIT_NAME_BYTES + 1], char ret_version[129],
@@ -29,6 +33,40 @@ static int find_name(const char *text, char ret_name[LIMIT_NAME_BYTES + 1], char
 	memcpy(ret_version, *reference.digest ? "" : reference.tag,
 	       *reference.digest ? 1 : sizeof(reference.tag));
 	return 0;
+}
+
+/* From now on that host is asked. */
+static int turn_to(struct registry *g, const char *scheme, const char *host, struct error *err)
+{
+	char *base = str_printf("%s://%s", scheme, host);
+
+	if (!base)
+		return error_set(err, -ENOMEM, "out of memory");
+	free(g->base);
+	free(g->token);
+	g->base = base;
+	g->token = NULL;
+	return 0;
+}
+
+/* Is it a failure of whom we ask, so that somebody else may do better? */
+static bool is_theirs(int r)
+{
+	return r < 0 && r != -EINTR && r != -ENOMEM && r != -ENOSPC && r != -EDQUOT;
+}
+
+/* The mirror has not, or not well: 1 when the registry itself is to be asked now. */
+static int leave_mirror(struct registry *g, int failure, struct error *err)
+{
+	int r;
+
+	if (!g->is_mirror || !is_theirs(failure))
+		return 0;
+	r = turn_to(g, "https", g->reference.host, NULL);
+	g->is_mirror = false;
+	if (r == 0 && err)
+		*err = (struct error){ 0 };
+	return r == 0;
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -155,8 +193,7 @@ static int open_registry(struct oci_source *s, const char *text, struct error *e
 		     by_digest ? g->reference.digest : g->reference.tag) >=
 	    (int)sizeof(s->image->source))
 		return error_set(err, -ENAMETOOLONG, "the reference is too long");
-	g->base = str_printf("https://%s", g->reference.host);
-	return g->base ? 0 : error_set(err, -ENOMEM, "out of memory");
+	return turn_to(g, "https", g->reference.host, err);
 }
 
 static void close_registry(struct oci_source *s)
@@ -171,44 +208,94 @@ static void close_registry(struct oci_source *s)
 	s->own = NULL;
 }
 
+/* What a registry says of the digest of what it sends has to be true. */
+static int check_digest(const struct registry *g, const struct transfer_result *got,
+			struct error *err)
+{
+	if (got->digest && !oci_is_digest(got->digest))
+		return error_set(err, -EPROTO, "%s sends a digest that is none: \"%.200s\".",
+				 g->reference.domain, got->digest);
+	if (got->digest && !oci_digest_matches(got->digest, got->body, got->body_len))
+		return error_set(err, -EBADMSG, "%s says that the manifest is %s, but it is not.",
+				 g->reference.domain, got->digest);
+	if (g->reference.digest[0] && g->is_mirror &&
+	    !oci_digest_matches(g->reference.digest, got->body, got->body_len))
+		return error_set(err, -EBADMSG, "a mirror of %s has something else.",
+				 g->reference.domain);
+	return 0;
+}
+
 /* https first; http where it was allowed and https had no answer. */
-static int get_top(struct oci_source *s, const char *what, struct transfer_result *ret,
-		   struct error *err)
+static int ask_host(struct oci_source *s, const char *host, struct transfer_result *ret,
+		    struct error *err)
 {
 	struct registry *g = s->own;
-	_free_ char *plain = str_printf("http://%s", g->reference.host);
-	_free_ char *probe = str_printf("http://%s/v2/", g->reference.host);
-	int r;
+	const char *what = g->reference.digest[0] ? g->reference.digest : g->reference.tag;
+	_free_ char *probe = str_printf("http://%s/v2/", host);
+	int r = probe ? turn_to(g, "https", host, err) : error_set(err, -ENOMEM, "out of memory");
 
-	if (!plain || !probe)
-		return error_set(err, -ENOMEM, "out of memory");
-	r = get(s, "manifests", what, ret, err);
-	if (r == 0 || ret->status || net_allows(s->net, probe, NULL) < 0)
-		return r;
-	free(g->base);
-	g->base = take_ptr(&plain);
-	if (err)
-		*err = (struct error){ 0 };
-	return get(s, "manifests", what, ret, err);
+	if (r == 0)
+		r = get(s, "manifests", what, ret, err);
+	if (is_theirs(r) && !ret->status && net_allows(s->net, probe, NULL) == 0) {
+		if (err)
+			*err = (struct error){ 0 };
+		r = turn_to(g, "http", host, err);
+		if (r == 0)
+			r = get(s, "manifests", what, ret, err);
+	}
+	if (r == 0)
+		r = check_digest(g, ret, err);
+	if (r == 0)
+		snprintf(s->image->registry, sizeof(s->image->registry), "%s", host);
+	return r;
+}
+
+/* The entry of the configuration for the registry as people write it. */
+static const struct net_host *entry_of(const struct oci_source *s)
+{
+	const struct registry *g = s->own;
+	_free_ char *text = str_printf("https://%s", g->reference.domain);
+	struct net_url url;
+
+	return text && net_url_parse(&url, text, NULL) == 0 ? net_host_of(s->net->config, &url)
+							    : NULL;
+}
+
+static int ask_mirrors(struct oci_source *s, const struct net_host *entry,
+		       struct transfer_result *ret, struct error *err)
+{
+	struct registry *g = s->own;
+	int r = -ENOENT;
+
+	for (size_t i = 0; entry && i < entry->n_mirrors && is_theirs(r); i++) {
+		transfer_result_deinit(ret);
+		*ret = (struct transfer_result){ 0 };
+		g->is_mirror = true;
+		r = ask_host(s, entry->mirrors[i], ret, err);
+		if (r < 0)
+			s->image->over_http = false; /* nothing of that stays */
+	}
+	return r;
 }
 
 static int top(struct oci_source *s, struct oci_document *ret, struct error *err)
 {
-	const struct registry *g = s->own;
-	const char *digest = g->reference.digest;
+	struct registry *g = s->own;
 	_transfer_result_ struct transfer_result got = { 0 };
-	int r = get_top(s, *digest ? digest : g->reference.tag, &got, err);
+	int r = ask_mirrors(s, entry_of(s), &got, err);
 
+	if (is_theirs(r)) {
+		g->is_mirror = false;
+		transfer_result_deinit(&got);
+		got = (struct transfer_result){ 0 };
+		if (err)
+			*err = (struct error){ 0 };
+		r = ask_host(s, g->reference.host, &got, err);
+	}
 	if (r < 0)
 		return r;
-	if (got.digest && !oci_is_digest(got.digest))
-		return error_set(err, -EPROTO, "%s sends a digest that is none: \"%.200s\".",
-				 g->reference.domain, got.digest);
-	if (got.digest && !oci_digest_matches(got.digest, got.body, got.body_len))
-		return error_set(err, -EBADMSG, "%s says that the manifest is %s, but it is not.",
-				 g->reference.domain, got.digest);
 	take_document(ret, &got);
-	memcpy(ret->digest, digest, sizeof(ret->digest));
+	memcpy(ret->digest, g->reference.digest, sizeof(ret->digest));
 	return 0;
 }
 
@@ -220,9 +307,19 @@ static int is_config(const struct oci_source *s, const struct oci_descriptor *d)
 static int document(struct oci_source *s, const struct oci_descriptor *d, struct oci_document *ret,
 		    struct error *err)
 {
+	const char *kind = is_config(s, d) ? "blobs" : "manifests";
 	_transfer_result_ struct transfer_result got = { 0 };
-	int r = get(s, is_config(s, d) ? "blobs" : "manifests", d->digest, &got, err);
+	struct registry *g = s->own;
+	int r = get(s, kind, d->digest, &got, err);
 
+	if (r == 0 && g->is_mirror && !oci_digest_matches(d->digest, got.body, got.body_len))
+		r = error_set(err, -EBADMSG, "a mirror of %s has something else.",
+			      g->reference.domain);
+	if (leave_mirror(g, r, err)) {
+		transfer_result_deinit(&got);
+		got = (struct transfer_result){ 0 };
+		r = get(s, kind, d->digest, &got, err);
+	}
 	if (r == 0)
 		take_document(ret, &got);
 	return r;
@@ -284,6 +381,20 @@ static int bring(struct oci_source *s, const struct oci_descriptor *d,
 	return r < 0 ? r : bring(s, d, partial, progress, err);
 }
 
+/* After a failure the download may be gone. */
+static int bring_anew(struct oci_source *s, const struct oci_descriptor *d,
+		      struct store_partial *partial, const struct images_progress *progress,
+		      struct error *err)
+{
+	char name[16 + OCI_DIGEST_TEXT];
+	int r = 0;
+
+	oci_partial_name(name, d->digest);
+	if (partial->dir < 0)
+		r = store_partial_open(s->net->im->store, name, partial, err);
+	return r < 0 ? r : bring(s, d, partial, progress, err);
+}
+
 static int blob(struct oci_source *s, const struct oci_descriptor *d, const char *name,
 		const struct images_progress *progress, struct error *err)
 {
@@ -299,6 +410,8 @@ static int blob(struct oci_source *s, const struct oci_descriptor *d, const char
 	r = store_link_blob(s->net->im->store, name, s->staged, err);
 	if (r == STORE_MISSING) {
 		r = bring(s, d, &partial, progress, err);
+		if (leave_mirror(s->own, r, err))
+			r = bring_anew(s, d, &partial, progress, err);
 		if (r == 0 && fsync(partial.data) < 0)
 			r = error_set(err, -errno, "cannot sync the layer");
 		if (r == 0)

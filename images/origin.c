@@ -168,13 +168,29 @@ static const struct json_field fields[] = {
 	{ NULL },
 };
 
-int origin_read(struct store *s, const char *id, struct origin *ret, struct error *err)
+static int parse(const char *text, size_t len, struct origin *ret, struct error *err)
 {
 	struct json_reader reader = { .report = json_report_error, .arg = err };
 	_origin_ struct origin o = { 0 };
 	_json_ struct json_t *root = NULL;
-	_free_ char *text = NULL;
 	int64_t version;
+	int r;
+
+	if (json_read_text(&reader, text, len, ORIGIN_BYTES, &root) == 0) {
+		json_read_object(&reader, root, version_field, &version);
+		json_read_object(&reader, root, fields, &o);
+	}
+	r = json_status(&reader);
+	if (r < 0)
+		return r;
+	*ret = o;
+	o = (struct origin){ 0 };
+	return 0;
+}
+
+int origin_read(struct store *s, const char *id, struct origin *ret, struct error *err)
+{
+	_free_ char *text = NULL;
 	size_t len;
 	int r = store_read(s, id, "origin", &text, &len, err);
 
@@ -182,14 +198,30 @@ int origin_read(struct store *s, const char *id, struct origin *ret, struct erro
 		return r;
 	if (!text)
 		return STORE_MISSING;
-	if (json_read_text(&reader, text, len, ORIGIN_BYTES, &root) == 0) {
-		json_read_object(&reader, root, version_field, &version);
-		json_read_object(&reader, root, fields, &o);
-	}
-	r = json_status(&reader);
-	if (r < 0)
-		return error_prefix(err, r, "where image %.19s came from is not known", id);
-	*ret = o;
-	o = (struct origin){ 0 };
-	return 0;
+	r = parse(text, len, ret, err);
+	return r < 0 ? error_prefix(err, r, "where image %.19s came from is not known", id) : 0;
+}
+
+int origin_read_staged(int dirfd, struct origin *ret, struct error *err)
+{
+	_free_ char *text = NULL;
+	size_t len;
+	int r = file_read(dirfd, "origin", ORIGIN_BYTES, &text, &len);
+
+	if (r == -ENOENT)
+		return STORE_MISSING;
+	return r < 0 ? error_set(err, r, "cannot read where the image comes from")
+		     : parse(text, len, ret, err);
+}
+
+/* ---- of two ---------------------------------------------------------------------------------- */
+
+bool origin_is_better(const struct origin *now, const struct origin *was)
+{
+	if (!now->has_signature)
+		return false;
+	if (!was || !was->has_signature)
+		return true;
+	return !str_eq(now->signature.fingerprint, was->signature.fingerprint) &&
+	       now->signature.made_ns > was->signature.made_ns;
 }

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * Where an image came from and on whose word: STORE/images/ID/origin, JSON (docs/formats.md),
- * written once while the image is staged. It tells what was true then; trust_verify() tells what is
- * true now.
+ * written while the image is staged. The first one stays, unless the image comes once more and what
+ * is known then is worth more. It tells what was true then; trust_verify() tells what is true now.
  */
 #include <stdbool.h>
 
@@ -34,6 +34,14 @@ int origin_write(int dirfd, const struct origin *o, struct error *err) _must_che
 /* 0, or STORE_MISSING: nothing is known (an image that was imported from a file), or negative. */
 int origin_read(struct store *s, const char *id, struct origin *ret, struct error *err)
 	_must_check_;
+
+/* That of an image which is still staged in this directory. */
+int origin_read_staged(int dirfd, struct origin *ret, struct error *err) _must_check_;
+
+/* Is what is known now worth more than what was (NULL: nothing)? A signature that was found good is
+ * more than none; of those by two keys the one that was made later counts, for a key is changed for
+ * a reason. Everything else stays as it was first. */
+bool origin_is_better(const struct origin *now, const struct origin *was);
 
 /* As it is in the file. NULL when memory is out. */
 struct json_t *origin_json(const struct origin *o);

@@ -62,7 +62,33 @@ void reference_deinit(struct reference *r)
 	*r = (struct reference){ 0 };
 }
 
-/* As it was written, the version first; and for the store. */
+static int digit_of(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/* %XX becomes the byte; any other "%" is one. In place. */
+static int decode(char *value, struct error *err)
+{
+	char *out = value;
+
+	for (const char *in = value; *in;) {
+		int high = *in == '%' ? digit_of(in[1]) : -1,
+		    low = high >= 0 ? digit_of(in[2]) : -1;
+
+		if (high == 0 && low == 0)
+			return error_set(err, -EINVAL, "%%00 cannot be in the value of a label.");
+		*out++ = low >= 0 ? (char)(high << 4 | low) : *in;
+		in += low >= 0 ? 3 : 1;
+	}
+	*out = '\0';
+	return 0;
+}
+
+/* As it is meant, the version first; and for the store. */
 static int add_label(struct reference *r, const char *name, const char *value, struct error *err)
 {
 	struct reference_label *list = reallocarray(r->asked, r->n_asked + 1, sizeof(list[0]));
@@ -81,7 +107,10 @@ static int add_label(struct reference *r, const char *name, const char *value, s
 	*label = (struct reference_label){ .name = strdup(name), .value = strdup(value) };
 	if (!label->name || !label->value)
 		return error_set(err, -ENOMEM, "out of memory");
-	e = store_label_add(&r->labels, name, value);
+	e = decode(label->value, err);
+	if (e < 0)
+		return e;
+	e = store_label_add(&r->labels, name, label->value);
 	return e < 0 ? error_set(err, e, "the labels take too much room") : 0;
 }
 

@@ -89,6 +89,8 @@ static int add_members(struct buf *job, const struct request *q, const char *aut
 		r = add_number(job, "connect-timeout", q->net->config->connect_timeout_s);
 	if (r == 0)
 		r = add_number(job, "stall-timeout", q->net->config->stall_timeout_s);
+	if (r == 0)
+		r = add_number(job, "min-speed", q->net->config->min_speed);
 	return r < 0 ? r : add_number(job, "keep-error", ANSWER_KEEP_BYTES);
 }
 

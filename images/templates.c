@@ -36,6 +36,20 @@ static int replace(char **text, const char *key, const char *value)
 	return *text ? 0 : -ENOMEM;
 }
 
+/* The value of a label in a URL: what has a meaning there, or none, becomes %XX. Braces stay: what
+ * they hold may be replaced too. */
+static char *for_url(const char *value)
+{
+	_buf_ struct buf b = BUF_INIT(3 * LIMIT_URL_BYTES);
+	int r = 0;
+
+	for (const unsigned char *p = (const unsigned char *)value; r == 0 && *p; p++)
+		r = *p > ' ' && *p < 0x7f && !strchr("%?#\"<>\\^`|", *p)
+			    ? buf_add(&b, p, 1)
+			    : buf_addf(&b, "%%%02X", *p);
+	return r < 0 ? NULL : b.data ? buf_take(&b) : strdup("");
+}
+
 static bool is_asked(const struct reference *ref, const char *label)
 {
 	for (size_t i = 0; i < ref->n_asked; i++)
@@ -65,8 +79,11 @@ int template_fill(const char *template, const struct reference *ref, const char 
 		return -E2BIG;
 	text = strdup(template);
 	r = text ? replace(&text, "name", ref->name) : -ENOMEM;
-	for (size_t i = 0; r == 0 && i < ref->n_asked; i++)
-		r = replace(&text, ref->asked[i].name, ref->asked[i].value);
+	for (size_t i = 0; r == 0 && i < ref->n_asked; i++) {
+		_free_ char *value = for_url(ref->asked[i].value);
+
+		r = value ? replace(&text, ref->asked[i].name, value) : -ENOMEM;
+	}
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(defaults); i++)
 		if (!is_asked(ref, defaults[i].name))
 			r = replace(&text, defaults[i].name, defaults[i].value);

@@ -28,6 +28,8 @@ struct trust_key {
 	size_t len;
 	bool expired, revoked; /* of trust_read_keys() only, which asks gpg */
 	int64_t expires_s;     /* likewise; 0: never */
+	int64_t changed_s;     /* likewise: when it last signed something of its own */
+	bool replaced;         /* of trust_add() only: it took an older state's place */
 };
 
 struct trust_keys {
@@ -45,9 +47,11 @@ void trust_keys_deinit(struct trust_keys *k);
 int trust_read_keys(const void *data, size_t len, struct trust_keys *ret, struct error *err)
 	_must_check_;
 
-/* Trusts all keys of data for the prefix ("": any name). Never replaces silently: the same key for
- * the same prefix again is 0, another state of that key (an expiry moved, a revocation) -EEXIST.
- * Synced when it returns. */
+/* Trusts all keys of data for the prefix ("": any name). A key that is trusted for it already is
+ * replaced, in one step, by a newer state of itself (an expiry moved, a subkey, a revocation). An
+ * older state, one that lacks a revocation, or one of which that cannot be told is -EEXIST; nothing
+ * has changed for that key then. Whether a key is to be trusted, the caller has asked. Synced when
+ * it returns. */
 int trust_add(const char *dir, const char *prefix, const void *data, size_t len,
 	      struct trust_keys *ret, struct error *err) _must_check_;
 

@@ -137,6 +137,7 @@ static int run_gpg(const char *options, const void *key, size_t len, struct trus
 		"--weak-digest",
 		"SHA1",
 		"--with-colons",
+		"--with-sig-check",
 		"--fast-list-mode",
 		"--output",
 		"-",
@@ -179,12 +180,27 @@ static void unescape(char *s)
 	*out = '\0';
 }
 
-/* One line of the list: "pub:VALIDITY:::ID:MADE:EXPIRES:...", "fpr:::::::::FINGERPRINT:", "uid:...". */
+/* One line of the list: "pub:VALIDITY:::ID:MADE:EXPIRES:...", "fpr:::::::::FINGERPRINT:", "uid:...",
+ * "sig:VALIDITY:::ID:MADE:..." and "rev:..." of the same form. */
 struct listing {
 	char fingerprint[TRUST_FINGERPRINT_TEXT]; /* the first one: that of the primary key */
 	char *user;
 	unsigned keys;
 };
+
+/* A signature by the key itself that gpg found good ("!"). */
+static int take_signature(struct trust_key *k, char *const *fields)
+{
+	uint64_t made = 0;
+
+	if (!str_eq(fields[1], "!") || !*fields[4] || !str_ends(k->fingerprint, fields[4]))
+		return 0;
+	if (str_to_u64(fields[5], UINT32_MAX, &made) < 0)
+		return -EBADMSG;
+	if ((int64_t)made > k->changed_s)
+		k->changed_s = (int64_t)made;
+	return 0;
+}
 
 static int take_line(struct listing *l, struct trust_key *k, char *line)
 {
@@ -199,6 +215,8 @@ static int take_line(struct listing *l, struct trust_key *k, char *line)
 		return 0;
 	if (str_eq(fields[0], "sec"))
 		return -EBADMSG;
+	if (str_eq(fields[0], "sig") || str_eq(fields[0], "rev"))
+		return take_signature(k, fields);
 	if (str_eq(fields[0], "pub")) {
 		l->keys++;
 		k->expired = fields[1][0] == 'e';

@@ -76,6 +76,19 @@ int trust_open_program(const char *name, struct error *err) _must_check_;
 /* The last line of what a program said, without its name; "" when it said nothing. */
 void trust_last_words(const char *says, char *dst, size_t size);
 
+/* ---- trust_state.c: pure --------------------------------------------------------------------- */
+
+enum trust_order {
+	TRUST_NEWER,
+	TRUST_SAME,            /* has nothing that the other has not */
+	TRUST_OLDER,           /* the other has signed something of its own later */
+	TRUST_LOST_REVOCATION, /* lacks one that the other has, whatever else it has */
+	TRUST_BESIDE,          /* of the same time, and each has something of its own */
+};
+
+/* Two states of one key, as trust_read_keys() has read them. */
+enum trust_order trust_key_order(const struct trust_key *now, const struct trust_key *was);
+
 /* ---- trust_keys.c ---------------------------------------------------------------------------- */
 
 /* Fills fingerprint, user and data from the binary key. -EBADMSG when it is not just one public key

@@ -365,27 +365,57 @@ static int remove_leftover(int dirfd, const char *name, _unused_ void *arg)
 	return name[0] == '.' && unlinkat(dirfd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-static int add_one(const struct place *p, const struct trust_key *k, struct error *err)
+static int refuse_state(const struct place *p, const struct trust_key *k, enum trust_order order,
+			struct error *err)
 {
-	_free_ char *old = NULL;
-	size_t len;
-	int r = file_write(p->fd, k->fingerprint, k->data, k->len, 0644,
-			   FILE_SYNC | FILE_EXCLUSIVE);
+	static const char *const why[] = {
+		[TRUST_OLDER] = "in a newer state than this one",
+		[TRUST_LOST_REVOCATION] = "with a revocation that this one lacks",
+		[TRUST_BESIDE] = "in another state, and which is the newer cannot be told",
+	};
 
-	if (r == 0)
-		return 0;
-	if (r != -EEXIST)
-		return error_set(err, r, "cannot write %s/%s", p->path, k->fingerprint);
-	r = file_read(p->fd, k->fingerprint, LIMIT_KEY_BYTES, &old, &len);
+	return error_set(err, -EEXIST,
+			 "%s/%s is there %s, and is not replaced: to do it all the same, first "
+			 "`carob trust rm %s`.",
+			 p->path, k->fingerprint, why[order], k->fingerprint);
+}
+
+/* The key is there: its newer state takes its place. */
+static int succeed(const struct place *p, struct trust_key *k, struct error *err)
+{
+	_trust_keys_ struct trust_keys was = { 0 };
+	_free_ char *old = NULL;
+	enum trust_order order;
+	size_t len;
+	int r = file_read(p->fd, k->fingerprint, LIMIT_KEY_BYTES, &old, &len);
+
 	if (r < 0)
 		return error_set(err, r, "cannot read %s/%s", p->path, k->fingerprint);
 	if (len == k->len && memcmp(old, k->data, len) == 0)
 		return sync_dir(p->fd); /* whoever wrote it may not have come as far */
-	return error_set(err, -EEXIST,
-			 "%s/%s is there in another state (another expiry, a revocation, other "
-			 "subkeys), and is not replaced unasked: to do it, first `carob trust rm "
-			 "%s`.",
-			 p->path, k->fingerprint, k->fingerprint);
+	r = trust_read_keys(old, len, &was, err);
+	if (r == 0 && (was.n != 1 || !str_eq(was.list[0].fingerprint, k->fingerprint)))
+		r = error_set(err, -EBADMSG, "it is not the key that its name says.");
+	if (r < 0)
+		return error_prefix(err, r, "%s/%s", p->path, k->fingerprint);
+	order = trust_key_order(k, &was.list[0]);
+	if (order == TRUST_SAME)
+		return 0;
+	if (order != TRUST_NEWER)
+		return refuse_state(p, k, order, err);
+	r = file_write(p->fd, k->fingerprint, k->data, k->len, 0644, FILE_SYNC);
+	k->replaced = r == 0;
+	return r < 0 ? error_set(err, r, "cannot write %s/%s", p->path, k->fingerprint) : 0;
+}
+
+static int add_one(const struct place *p, struct trust_key *k, struct error *err)
+{
+	int r = file_write(p->fd, k->fingerprint, k->data, k->len, 0644,
+			   FILE_SYNC | FILE_EXCLUSIVE);
+
+	if (r == -EEXIST)
+		return succeed(p, k, err);
+	return r < 0 ? error_set(err, r, "cannot write %s/%s", p->path, k->fingerprint) : 0;
 }
 
 /* Opens the directory of the rule. */

@@ -39,7 +39,7 @@ static int dependency_text(const struct chain_missing *m, struct buf *text)
 	int r = buf_addf(text, "%s", m->dependency->image_name);
 
 	for (size_t i = 0; r == 0 && i < labels->n; i++)
-		r = buf_addf(text, ",%s=%s", labels->list[i].name, labels->list[i].value);
+		r = store_label_add(text, labels->list[i].name, labels->list[i].value);
 	if (r == 0 && !appc_pairs_get(labels, "os"))
 		r = buf_addf(text, ",os=%s", m->os);
 	if (r == 0 && !appc_pairs_get(labels, "arch"))

@@ -10,10 +10,6 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <seccomp.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -75,20 +71,12 @@ static int become_user(struct error *err)
 	return 0;
 }
 
+/* The bounding set is another user's by now, who could not change it: it was emptied before. */
 static int drop_capabilities(struct error *err)
 {
 	int r = caps_set(0);
 
 	return r < 0 ? error_set(err, r, "cannot give up capabilities") : 0;
-}
-
-/* Losing the parent ends us at once; a change of user would have taken that back. */
-static int bind_to_parent(struct error *err)
-{
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return error_set(err, -errno, "cannot give up privileges");
-	return 0;
 }
 
 /* Where nothing is open a socket would come to lie, and get what a library says to standard
@@ -114,33 +102,22 @@ static int close_others(struct error *err)
 	return silence_output(err);
 }
 
-static int limit(int resource, rlim_t max, struct error *err)
-{
-	struct rlimit l;
-
-	if (getrlimit(resource, &l) < 0)
-		return error_set(err, -errno, "cannot read a resource limit");
-	if (max < l.rlim_max)
-		l.rlim_max = max;
-	l.rlim_cur = l.rlim_max;
-	if (setrlimit(resource, &l) < 0)
-		return error_set(err, -errno, "cannot set a resource limit");
-	return 0;
-}
-
 static int limit_resources(struct error *err)
 {
-	int r = limit(RLIMIT_AS, FETCH_MEMORY_BYTES, err);
+	static const struct process_limit limits[] = {
+		{ RLIMIT_AS, FETCH_MEMORY_BYTES },
+		{ RLIMIT_NOFILE, OPEN_FILES },
+		{ RLIMIT_CORE, 0 },
+	};
 
-	if (r == 0)
-		r = limit(RLIMIT_NOFILE, OPEN_FILES, err);
-	return r == 0 ? limit(RLIMIT_CORE, 0, err) : r;
+	return confine_limit_resources(limits, ARRAY_SIZE(limits), err);
 }
 
 int confine_rights(struct error *err)
 {
 	static int (*const steps[])(struct error *) = {
-		close_others, become_user, drop_capabilities, bind_to_parent, limit_resources,
+		close_others,           become_user,     drop_capabilities,
+		confine_bind_to_parent, limit_resources,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
@@ -154,129 +131,98 @@ int confine_rights(struct error *err)
 
 /* ---- system calls ---------------------------------------------------------------------------- */
 
-static const int allowed[] = {
-	SCMP_SYS(read),
-	SCMP_SYS(write),
-	SCMP_SYS(readv),
-	SCMP_SYS(writev),
-	SCMP_SYS(close),
-	SCMP_SYS(lseek),
+static const char *const allowed[] = {
+	"read",
+	"write",
+	"readv",
+	"writev",
+	"close",
+	"lseek",
 	/* the file */
-	SCMP_SYS(pwrite64),
-	SCMP_SYS(ftruncate),
+	"pwrite64",
+	"ftruncate",
 	/* the connection */
-	SCMP_SYS(connect),
-	SCMP_SYS(recvfrom),
-	SCMP_SYS(recvmsg),
-	SCMP_SYS(sendto),
-	SCMP_SYS(sendmsg),
-	SCMP_SYS(shutdown),
-	SCMP_SYS(getsockname),
-	SCMP_SYS(getpeername),
-	SCMP_SYS(getsockopt),
-	SCMP_SYS(setsockopt),
-	SCMP_SYS(fcntl),
-	SCMP_SYS(poll),
-	SCMP_SYS(ppoll),
-	SCMP_SYS(eventfd2), /* libcurl wakes itself with one of these */
-	SCMP_SYS(pipe2),
+	"connect",
+	"recvfrom",
+	"recvmsg",
+	"sendto",
+	"sendmsg",
+	"shutdown",
+	"getsockname",
+	"getpeername",
+	"getsockopt",
+	"setsockopt",
+	"fcntl",
+	"poll",
+	"ppoll",
+	"eventfd2", /* libcurl wakes itself with one of these */
+	"pipe2",
 	/* memory and time */
-	SCMP_SYS(munmap),
-	SCMP_SYS(mremap),
-	SCMP_SYS(brk),
-	SCMP_SYS(madvise),
-	SCMP_SYS(futex),
-	SCMP_SYS(getrandom),
-	SCMP_SYS(clock_gettime),
-	SCMP_SYS(gettimeofday),
-	SCMP_SYS(nanosleep),
-	SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(sched_yield),
-	SCMP_SYS(getpid), /* OpenSSL looks whether it was forked */
-	SCMP_SYS(rt_sigaction),
-	SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(restart_syscall),
-	SCMP_SYS(exit),
-	SCMP_SYS(exit_group),
+	"munmap",
+	"mremap",
+	"brk",
+	"madvise",
+	"futex",
+	"getrandom",
+	"clock_gettime",
+	"gettimeofday",
+	"nanosleep",
+	"clock_nanosleep",
+	"sched_yield",
+	"getpid", /* OpenSSL looks whether it was forked */
+	"rt_sigaction",
+	"rt_sigprocmask",
+	"rt_sigreturn",
+	"restart_syscall",
+	"exit",
+	"exit_group",
+	NULL,
 };
 
 /* What libraries try and can do without: an error lets them go on. Everything else kills. */
-static const int refused[] = {
-	SCMP_SYS(open),       SCMP_SYS(openat),    SCMP_SYS(openat2),    SCMP_SYS(stat),
-	SCMP_SYS(fstat),      SCMP_SYS(lstat),     SCMP_SYS(newfstatat), SCMP_SYS(statx),
-	SCMP_SYS(access),     SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink),
-	SCMP_SYS(readlinkat), SCMP_SYS(ioctl),     SCMP_SYS(clone),      SCMP_SYS(clone3),
-	SCMP_SYS(sysinfo),    SCMP_SYS(uname),
+static const char *const refused[] = {
+	"open",  "openat", "openat2",   "stat",       "fstat",    "lstat",      "newfstatat",
+	"statx", "access", "faccessat", "faccessat2", "readlink", "readlinkat", "ioctl",
+	"clone", "clone3", "sysinfo",   "uname",      NULL,
 };
 
-static int add_all(scmp_filter_ctx ctx, uint32_t action, const int *calls, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		int r = seccomp_rule_add(ctx, action, calls[i], 0);
-
-		if (r < 0)
-			return r;
+/* What a socket() is compared by: arguments are int. */
+#define FAMILY_IS(family)             \
+	{                             \
+		0, UINT32_MAX, family \
 	}
-	return 0;
-}
-
-/* Memory, but none that could be executed. */
-static int allow_memory(scmp_filter_ctx ctx)
-{
-	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				 SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-
-	return r < 0 ? r
-		     : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-					SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-}
+#define TYPE_IS(type)        \
+	{                    \
+		1, 0xf, type \
+	}
 
 /* TCP over IPv4 and IPv6, and the pair by which libcurl wakes itself. */
-static int allow_sockets(scmp_filter_ctx ctx)
-{
-	static const int families[] = { AF_INET, AF_INET6 };
-	const int type_bits = 0xf;
-	int r = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(families) && r == 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]),
-				     SCMP_A1(SCMP_CMP_MASKED_EQ, type_bits, SOCK_STREAM));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-				     SCMP_A1(SCMP_CMP_MASKED_EQ, type_bits, SOCK_DGRAM));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
-				     SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-	return r;
-}
+static const struct seccomp_rule sockets[] = {
+	{ "socket", SECCOMP_ACTION_ALLOW, .compare = { FAMILY_IS(AF_INET), TYPE_IS(SOCK_STREAM) },
+	  .n_compare = 2 },
+	{ "socket", SECCOMP_ACTION_ALLOW, .compare = { FAMILY_IS(AF_INET6), TYPE_IS(SOCK_STREAM) },
+	  .n_compare = 2 },
+	{ "socket", SECCOMP_ACTION_ERRNO, EAFNOSUPPORT, .compare = { TYPE_IS(SOCK_DGRAM) },
+	  .n_compare = 1 },
+	{ "socketpair", SECCOMP_ACTION_ALLOW, .compare = { FAMILY_IS(AF_UNIX) }, .n_compare = 1 },
+};
 
 static int filter_calls(struct error *err)
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int r;
+	static const struct confine_filter filter = {
+		.allowed = { allowed },
+		.refused = refused,
+		.rules = sockets,
+		.n_rules = ARRAY_SIZE(sockets),
+	};
 
-	if (!ctx)
-		return error_set(err, -ENOMEM, "out of memory");
-	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	if (r == 0)
-		r = add_all(ctx, SCMP_ACT_ALLOW, allowed, ARRAY_SIZE(allowed));
-	if (r == 0)
-		r = add_all(ctx, SCMP_ACT_ERRNO(EACCES), refused, ARRAY_SIZE(refused));
-	if (r == 0)
-		r = allow_memory(ctx);
-	if (r == 0)
-		r = allow_sockets(ctx);
-	if (r == 0)
-		r = seccomp_load(ctx);
-	seccomp_release(ctx);
-	return r < 0 ? error_set(err, r, "cannot load the system call filter") : 0;
+	return confine_calls(&filter, err);
 }
 
 int confine_reach(unsigned port, uint64_t max, struct error *err)
 {
-	int r = limit(RLIMIT_FSIZE, max, err);
+	const struct process_limit size = { RLIMIT_FSIZE, max };
+	int r = confine_limit_resources(&size, 1, err);
 
 	if (r == 0)
 		r = landlock_restrict(port, err);

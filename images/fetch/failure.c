@@ -58,6 +58,7 @@ static int explain_connection(const struct transfer *t, CURLcode code, struct er
 static int explain_time(const struct transfer *t, _unused_ CURLcode code, struct error *err)
 {
 	const struct url *to = connected_to(t);
+	const int64_t stall_ns = (int64_t)t->job->stall_timeout_s * 1000000000;
 	curl_off_t connected_us = 0;
 
 	if (curl_easy_getinfo(t->curl, CURLINFO_PRETRANSFER_TIME_T, &connected_us) != CURLE_OK)
@@ -65,6 +66,11 @@ static int explain_time(const struct transfer *t, _unused_ CURLcode code, struct
 	if (connected_us > 0 && !t->has_begun)
 		error_set(err, -ETIMEDOUT, "%s has not answered within %llu seconds.", t->url->host,
 			  (unsigned long long)t->job->stall_timeout_s);
+	else if (connected_us > 0 && time_boot_ns() - t->received_ns < stall_ns)
+		error_set(err, -ETIMEDOUT,
+			  "%s sent less than %llu bytes a second for %llu seconds, up to byte %llu.",
+			  t->url->host, (unsigned long long)t->job->min_speed,
+			  (unsigned long long)t->job->stall_timeout_s, (unsigned long long)t->at);
 	else if (connected_us > 0)
 		error_set(err, -ETIMEDOUT, "%s sent nothing for %llu seconds, after %llu bytes.",
 			  t->url->host, (unsigned long long)t->job->stall_timeout_s,

@@ -20,8 +20,10 @@
  *	offset=		bytes that are in the file already: asked for from there
  *	validator=	for If-Range
  *	max=		bytes of the whole body at most (LIMIT_ARCHIVE_BYTES)
- *	connect-timeout=, stall-timeout=
- *			seconds (30, 60); the head of an answer comes within stall-timeout
+ *	connect-timeout=
+ *			seconds for the look-up, and as many for the connection (30)
+ *	stall-timeout=	seconds (60); the head of an answer comes within them
+ *	min-speed=	bytes a second (1024): a body that is slower for stall-timeout has failed
  *	keep-error=	bytes of the body of an answer other than 200 and 206 to report at most (0)
  *
  * The body of a 200 goes into the file from its beginning (which is cut to what comes), that of a

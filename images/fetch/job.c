@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <strings.h>
 
-enum { TIMEOUT_MAX_S = 24 * 60 * 60, KEEP_ERROR_MAX = 64 << 10 };
+enum { TIMEOUT_MAX_S = 24 * 60 * 60, KEEP_ERROR_MAX = 64 << 10, SPEED_MAX = 1 << 30 };
 
 struct member {
 	const char *name;
@@ -114,6 +114,7 @@ static const struct member members[] = {
 	{ "max", parse_number, MEMBER(max), 0, INT64_MAX },
 	{ "connect-timeout", parse_number, MEMBER(connect_timeout_s), 1, TIMEOUT_MAX_S },
 	{ "stall-timeout", parse_number, MEMBER(stall_timeout_s), 1, TIMEOUT_MAX_S },
+	{ "min-speed", parse_number, MEMBER(min_speed), 1, SPEED_MAX },
 	{ "keep-error", parse_number, MEMBER(keep_error), 0, KEEP_ERROR_MAX },
 };
 
@@ -138,6 +139,7 @@ int job_parse(struct job *ret, char *text, size_t len, struct error *err)
 		.max = LIMIT_ARCHIVE_BYTES,
 		.connect_timeout_s = 30,
 		.stall_timeout_s = 60,
+		.min_speed = 1024,
 	};
 
 	if (len == 0 || text[len - 1] != '\0')

@@ -13,7 +13,7 @@ struct job {
 	const char *headers[LIMIT_FETCH_JOB_HEADERS];
 	size_t n_headers;
 	uint64_t offset, max, keep_error;
-	uint64_t connect_timeout_s, stall_timeout_s;
+	uint64_t connect_timeout_s, stall_timeout_s, min_speed;
 };
 
 /* Takes text, which has len bytes, for its own in any case; it ends with a NUL. An error never

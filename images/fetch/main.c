@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 
 #include "images/fetch/confine.h"
+#include "images/fetch/deadline.h"
 #include "images/fetch/fetch.h"
 #include "images/fetch/report.h"
 #include "images/fetch/resolve.h"
@@ -59,8 +60,11 @@ static int run(struct tls *tls, uint64_t *ret_size, struct error *err)
 		return error_set(err, -ENOMEM, "cannot begin with libcurl: out of memory?");
 	if (!tls->ca.data && (url.https || proxy.https))
 		r = tls_read_system(tls, err);
-	if (r == 0)
+	if (r == 0) {
+		deadline_begin(to->host, job.connect_timeout_s);
 		r = resolve(to, &t.addresses, err);
+		deadline_end();
+	}
 	if (r == 0)
 		r = transfer_prepare(&t, err);
 	if (r == 0)

@@ -143,6 +143,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
 
+	t->received_ns = time_boot_ns();
 	if (t->is_content)
 		t->failure = take_content(t, data, size * n);
 	else
@@ -209,7 +210,8 @@ static CURLcode set_numbers(struct transfer *t)
 		{ CURLOPT_SUPPRESS_CONNECT_HEADERS, 1 },
 		{ CURLOPT_BUFFERSIZE, BUFFER_BYTES },
 		{ CURLOPT_CONNECTTIMEOUT, (long)t->job->connect_timeout_s },
-		{ CURLOPT_LOW_SPEED_LIMIT, 1 }, /* of the body: a head has so long in all */
+		/* of the body: a head has so long in all */
+		{ CURLOPT_LOW_SPEED_LIMIT, (long)t->job->min_speed },
 		{ CURLOPT_LOW_SPEED_TIME, (long)t->job->stall_timeout_s },
 		{ CURLOPT_FORBID_REUSE, 1 },
 		{ CURLOPT_DNS_CACHE_TIMEOUT, -1 },

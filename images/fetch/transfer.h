@@ -27,7 +27,8 @@ struct transfer {
 	uint64_t total;    /* bytes of the whole; UINT64_MAX: nobody said, as for end */
 	uint64_t reported; /* bytes of another body */
 	int64_t progress_ns;
-	int failure; /* what a callback found: a negative errno or an enum fetch_failure */
+	int64_t received_ns; /* the last byte of a body; 0: none */
+	int failure;         /* what a callback found: a negative errno or an enum fetch_failure */
 	struct error *err;
 };
 

@@ -6,6 +6,7 @@
  */
 #include "kernel/caps.h"
 #include "kernel/cgroup.h"
+#include "kernel/confine.h"
 #include "kernel/dm.h"
 #include "kernel/loopdev.h"
 #include "kernel/mount.h"

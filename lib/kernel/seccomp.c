@@ -49,7 +49,8 @@ void seccomp_spec_digest(const struct seccomp_spec *spec, char dst[SECCOMP_DIGES
 	     version->minor, version->micro);
 	for (unsigned i = 0; i < n; i++)
 		hash(&ctx, "arch %" PRIx32 "\n", list[i].token);
-	hash(&ctx, "default %d %d\n", spec->default_action, spec->default_errno);
+	hash(&ctx, "default %d %d%s\n", spec->default_action, spec->default_errno,
+	     spec->native_only ? " native" : "");
 	for (size_t i = 0; i < spec->n_rules; i++) {
 		const struct seccomp_rule *r = &spec->rules[i];
 

@@ -2,7 +2,8 @@
 /*
  * Seccomp filters: a description by system call name, compiled to BPF for the native
  * architecture and the others that the kernel also accepts (x86 and x32 on x86_64, arm on
- * aarch64). A call by any of them meets the same rules.
+ * aarch64). A call by any of them meets the same rules, or, for a program that has no business with
+ * them, none at all (native_only).
  *
  * libseccomp knows the numbers of all system calls. The program is made here: a balanced tree of
  * ranges of numbers, so that a call costs ten comparisons instead of hundreds, compiling takes
@@ -47,6 +48,9 @@ struct seccomp_spec {
 	int default_errno;
 	const struct seccomp_rule *rules;
 	size_t n_rules;
+	/* the rules hold for the native architecture alone: another one kills the process, and
+	 * x32's numbers, which the kernel counts to x86_64, get the default action */
+	bool native_only;
 };
 
 /* Is there a system call of that name on any of our architectures? */

@@ -317,7 +317,7 @@ static bool is_new_audit(const struct seccomp_arch *list, unsigned i)
 static int emit_program(struct compiler *c)
 {
 	struct seccomp_arch list[SECCOMP_ARCH_MAX];
-	unsigned n = seccomp_arch_list(list);
+	unsigned all = seccomp_arch_list(list), n = c->spec->native_only ? 1 : all;
 	uint32_t label = near_return(c, SECCOMP_RET_KILL_PROCESS);
 
 	for (unsigned i = n; i-- > 0;) {

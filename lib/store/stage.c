@@ -199,11 +199,42 @@ int store_adopt(struct store *s, struct store_staged *staged, const struct store
 	store_unlock(s);
 	if (named < 0)
 		return named;
-	if (r == STORE_EXISTS)
-		store_discard(s, staged);
-	else if (r == 0)
+	if (r == 0)
 		cleanup_close(&staged->fd);
 	return r;
+}
+
+/* What the store itself keeps with an image. */
+static int keep_pin(struct store *s, const struct store_staged *staged, const char *id)
+{
+	_close_ int pin = -1;
+
+	if (!store_is_pinned(s, id))
+		return 0;
+	pin = openat(staged->fd, "pinned", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+	return pin < 0 || fsync(pin) < 0 || sync_dir(staged->fd) < 0 ? -errno : 0;
+}
+
+int store_replace(struct store *s, struct store_staged *staged, const char *id, struct error *err)
+{
+	_close_ int images = openat(s->fd, "images", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char from[64], to[STORE_IMAGE_PATH];
+	int r = images < 0 ? -errno : staging_path(from, staged->name);
+
+	if (r == 0)
+		r = keep_pin(s, staged, id);
+	if (r < 0)
+		return error_set(err, r, "cannot replace image %s", id);
+	store_image_path(to, id, NULL);
+	if (renameat2(s->fd, from, s->fd, to, RENAME_EXCHANGE) < 0)
+		return errno == ENOENT ? STORE_MISSING
+				       : error_set(err, -errno, "cannot replace image %s", id);
+	if (sync_dir(images) < 0)
+		return error_set(err, -errno, "cannot sync %s/images", s->path);
+	/* what was there has its name in staging/ now; the lock was on the other one */
+	(void)!remove_tree_in(s, "staging", staged->name);
+	cleanup_close(&staged->fd);
+	return 0;
 }
 
 /* ---- going ----------------------------------------------------------------------------------- */

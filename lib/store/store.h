@@ -77,12 +77,19 @@ struct store_staged {
 	}
 int store_stage(struct store *s, struct store_staged *ret, struct error *err) _must_check_;
 /* Writes manifest and info beside it, syncs, renames to images/ID, replaces the name file.
- * STORE_EXISTS (1): the store had it; it becomes the newest of its name, the staged one is
- * discarded. One that was there and cannot be read is replaced. */
+ * STORE_EXISTS (1): the store had it; it becomes the newest of its name. The staged one is complete
+ * and still the caller's then, to discard or for store_replace(). One that was there and cannot be
+ * read is replaced. */
 enum { STORE_EXISTS = 1, STORE_MISSING = 2, STORE_AMBIGUOUS = 3 };
 int store_adopt(struct store *s, struct store_staged *staged, const struct store_info *info,
 		const char *manifest, size_t manifest_len, struct error *err) _must_check_;
 void store_discard(struct store *s, struct store_staged *staged);
+
+/* After STORE_EXISTS: what is staged takes the place of what the store has under this ID, archive
+ * and all, in one step; a pin stays. The caller holds the lock exclusively. STORE_MISSING: it is
+ * gone by now. */
+int store_replace(struct store *s, struct store_staged *staged, const char *id, struct error *err)
+	_must_check_;
 
 /* By ID or unambiguous prefix ("sha512-" optional, 12 hexadecimal digits or more; anything else is
  * missing). 0, STORE_MISSING, STORE_AMBIGUOUS (err lists the candidates). */

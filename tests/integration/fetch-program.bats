@@ -312,8 +312,46 @@ etag_of() {
 
 @test "slow is not stalled" {
 	rules '{"path":"/small","slow":[1,0.7]}'
-	fetch url="$plain/small" stall-timeout=2
+	fetch url="$plain/small" stall-timeout=2 min-speed=1
 	done_with 5
+}
+
+@test "a body that drips for ever has an end, and what came of it is kept" {
+	rules '{"path":"/a","slow":[100,0.3]}'
+	local before=$SECONDS
+	fetch url="$plain/a" stall-timeout=3
+	fails again 'sent less than 1024 bytes a second for 3 seconds, up to byte'
+	[ $((SECONDS - before)) -lt 30 ]
+	[ "$(stat -c %s "$body")" -gt 300 ]
+	cmp -n "$(stat -c %s "$body")" "$body" "$web/plain/a"
+	# and that is where it goes on
+	rules
+	fetch url="$plain/a" offset="$(stat -c %s "$body")"
+	done_with 3000000
+}
+
+@test "a name server that never answers" {
+	echo 'nameserver 127.99.99.99' >"$BATS_TEST_TMPDIR/resolv.conf"
+	echo 'hosts: dns' >"$BATS_TEST_TMPDIR/nsswitch.conf"
+	cat >"$BATS_TEST_TMPDIR/lost" <<-SH
+		#!/bin/sh
+		mount --bind $BATS_TEST_TMPDIR/resolv.conf /etc/resolv.conf
+		mount --bind $BATS_TEST_TMPDIR/nsswitch.conf /etc/nsswitch.conf
+		exec "\$@"
+	SH
+	chmod +x "$BATS_TEST_TMPDIR/lost"
+	python3 -c 'import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.99.99.99", 53))
+open(sys.argv[1], "w").close()
+while True: s.recv(4096)' "$BATS_TEST_TMPDIR/bound" 3>&- &
+	local server=$! before
+	until_true 5 test -e "$BATS_TEST_TMPDIR/bound"
+	before=$SECONDS
+	run driver --file "$body" --under "unshare -m $BATS_TEST_TMPDIR/lost" "$program" url=http://slow.example.com/a connect-timeout=2
+	kill "$server"
+	fails again 'cannot look slow.example.com up within 2 seconds'
+	[ $((SECONDS - before)) -lt 8 ]
 }
 
 @test "a head that drips has an end" {

@@ -292,6 +292,51 @@ refused() {
 	jq -e '.origin.signature == null and (.origin.insecure | index("signature") != null)' <<<"$output"
 }
 
+@test "an unsigned image that then comes signed is known as signed, and never the other way round" {
+	publish example.com/twice 1 example '' with_bulk
+	file=$web/site/cdn.example.net/example.com/twice-1-linux-amd64.aci
+	# the same image in another wrapping, and from a file
+	gzip -dc "$file" >"$BATS_TEST_TMPDIR/twice.aci"
+	run -0 carob image import "$BATS_TEST_TMPDIR/twice.aci"
+	id=$(carob image list -q | head -n 1)
+	run -0 carob image pin "$id"
+	run -0 carob image verify --json "$id"
+	jq -e '.[0].signature == "none"' <<<"$output"
+	run -0 carob fetch -q --pull always example.com/twice:1
+	[ "$output" = "$id" ]
+	run -0 carob image show --json "$id"
+	jq -e '.origin.signature.user == "example@example.com" and .origin.insecure == [] and .pinned' <<<"$output"
+	[ "$(jq -r .archiveSize <<<"$output")" = "$(stat -c %s "$file")" ]
+	run -0 carob image verify --json "$id"
+	jq -e '.[0] | .archive == "good" and .signature == "good"' <<<"$output"
+	cmp "$file" "$CAROB_ROOT/store/images/$id/aci"
+	run -0 carob image check "$id"
+	# now without its signature, and from the file once more
+	rm "$file.asc"
+	run -0 carob fetch -q --insecure signature --pull always example.com/twice:1
+	run -0 carob image import "$BATS_TEST_TMPDIR/twice.aci"
+	run -0 carob image show --json "$id"
+	jq -e '.origin.signature != null and .origin.insecure == []' <<<"$output"
+	run -0 carob image verify "$id"
+	[ "$(ls "$CAROB_ROOT/store/staging")" = "" ]
+}
+
+@test "a damaged image that came without a signature is fetched again when that is allowed, and kept otherwise" {
+	publish example.com/bad latest '' '' nothing
+	run -0 carob fetch -q --insecure signature example.com/bad
+	id=$output
+	truncate -s 100 "$CAROB_ROOT/store/images/$id/aci"
+	run -1 carob image check --repair
+	[[ "$output" == *"images/$id/aci (example.com/bad)"*"not fetched again"*"no signature"*"--insecure signature"* ]]
+	[ "$(carob image list -q)" = "$id" ]
+	run -2 carob image check --insecure signature
+	run -2 carob image check --repair --insecure nonsense
+	run -0 carob image check --repair --insecure signature "$id"
+	[[ "$output" == *"fetched again"* ]]
+	run -0 carob image check
+	[ "$output" = "" ]
+}
+
 @test "altered in its last byte" {
 	publish example.com/bad latest example '' with_bulk
 	file=$web/site/cdn.example.net/example.com/bad-latest-linux-amd64.aci
@@ -362,6 +407,19 @@ refused() {
 	publish example.com/wrong 1 example '"dependencies":[{"imageName":"example.com/bulk","imageID":"'"$id"'"}]' nothing
 	run -1 carob fetch -q example.com/wrong
 	[[ "$output" == *"$id"* ]]
+}
+
+@test "labels with commas and percent signs, asked for and depended upon" {
+	publish example.com/comma 1,2 example '' with_bulk
+	publish example.com/percent 50% example '' with_bulk
+	publish example.com/both 1 example '"app":{"exec":["/bin/sh","-c","cat /data/words"],"user":"0","group":"0"},
+		"dependencies":[{"imageName":"example.com/tools"},{"imageName":"example.com/comma","labels":[{"name":"version","value":"1,2"}]},
+		{"imageName":"example.com/percent","labels":[{"name":"version","value":"50%"}]}]' nothing
+	run -0 --separate-stderr carob run --rm example.com/both:1
+	[ "$output" = words ]
+	run -0 carob fetch -q --pull never example.com/comma:1%2C2 example.com/percent:50%25 example.com/percent:50%
+	[ "$(sort -u <<<"$output" | wc -l)" = 2 ]
+	run -3 carob fetch -q --pull never example.com/comma:1%2C3
 }
 
 @test "an encrypted image is refused, with the remedy" {

@@ -238,6 +238,8 @@ repairs() {
 		run -1 carob image check --repair
 		[[ $output == *"in use by app t-bad of pod"* ]]
 		carob rm holder
+		run -1 carob image check --repair "$id"
+		[[ $output == *"nobody knows where it came from; the image stays"* ]]
 		repairs "the image was removed"
 		[ ! -e "$file" ] && [ ! -e "$tree" ]
 	done

@@ -141,18 +141,74 @@ sys.stdout.buffer.write(d)' >"$BATS_TEST_TMPDIR/forged"
 	[ "$(grep -c mkdir "$BATS_TEST_TMPDIR/trace")" = "$(grep -cE "mkdir.*(trust.d\"|root.d\")" "$BATS_TEST_TMPDIR/trace")" ]
 }
 
-@test "a key in another state does not take a known one's place unasked" {
+@test "a newer state of a known key takes its place, an older one does not" {
 	gpg --export Ann >"$BATS_TEST_TMPDIR/ann"
 	trust Ann --root
 	cp -a "$CAROB_TRUST" "$BATS_TEST_TMPDIR/before"
 	trust Ann --root
 	GNUPGHOME=$BATS_TEST_TMPDIR/home
 	cp -a "$BATS_FILE_TMPDIR/gnupg" "$GNUPGHOME"
+	sleep 1.1 # signatures have their time in seconds
 	gpg --batch --quick-set-expire "$(key Ann)" 10y
-	run -1 --separate-stderr carob trust add --yes --root <(gpg --export Ann)
-	gpgconf --kill all
-	says "$(key Ann)" "another state" "carob trust rm"
+	gpg --export Ann >"$BATS_TEST_TMPDIR/longer"
+	# it is shown and asked about
+	run -0 "$BATS_TEST_DIRNAME/terminal.py" 'wait=[y/N]' 'send=n\n' -- sh -c "carob trust add --root $BATS_TEST_TMPDIR/longer; echo code \$?"
+	[[ "$output" == *"$(key Ann)"*"another state of this key"*"code 1"* ]]
 	diff -r "$CAROB_TRUST" "$BATS_TEST_TMPDIR/before"
+	run -0 carob trust add --yes --root "$BATS_TEST_TMPDIR/longer"
+	[[ "$output" == *"replaced"*"$(key Ann)"* ]]
+	cmp "$CAROB_TRUST/root.d/$(key Ann)" "$BATS_TEST_TMPDIR/longer"
+	[ "$(ls -A "$CAROB_TRUST/root.d")" = "$(key Ann)" ]
+	# back
+	run -1 --separate-stderr carob trust add --yes --root "$BATS_TEST_TMPDIR/ann"
+	says "$(key Ann)" "newer state" "carob trust rm"
+	cmp "$CAROB_TRUST/root.d/$(key Ann)" "$BATS_TEST_TMPDIR/longer"
+	# revoked, and then a state that was made without knowing of it, or by a thief
+	sed 's/^:---/---/' "$GNUPGHOME/openpgp-revocs.d/$(key Ann).rev" | gpg -q --import
+	run -0 --separate-stderr carob trust add --yes --root <(gpg --export Ann)
+	says "was revoked"
+	cp "$CAROB_TRUST/root.d/$(key Ann)" "$BATS_TEST_TMPDIR/revoked"
+	rm -r "$GNUPGHOME"
+	cp -a "$BATS_FILE_TMPDIR/gnupg" "$GNUPGHOME"
+	sleep 1.1
+	gpg --batch --quick-set-expire "$(key Ann)" 20y
+	run -1 --separate-stderr carob trust add --yes --root <(gpg --export Ann)
+	says "$(key Ann)" "revocation" "carob trust rm"
+	gpgconf --kill all
+	cmp "$CAROB_TRUST/root.d/$(key Ann)" "$BATS_TEST_TMPDIR/revoked"
+}
+
+@test "a forged signature does not make an old state a new one" {
+	GNUPGHOME=$BATS_TEST_TMPDIR/home
+	cp -a "$BATS_FILE_TMPDIR/gnupg" "$GNUPGHOME"
+	gpg --export Ann >"$BATS_TEST_TMPDIR/old"
+	sleep 1.1
+	gpg --batch --quick-set-expire "$(key Ann)" 10y
+	gpg --export Ann >"$BATS_TEST_TMPDIR/new"
+	gpgconf --kill all
+	# the old state, with its self-signature once more, said to be of the year 2100
+	python3 - "$BATS_TEST_TMPDIR/old" "$BATS_TEST_TMPDIR/forged" <<-'PYTHON'
+		import struct, sys
+		data = open(sys.argv[1], 'rb').read()
+		packets, at = [], 0
+		while at < len(data):
+		    tag = data[at]
+		    size = {0: 1, 1: 2, 2: 4}[tag & 3]
+		    end = at + 1 + size + int.from_bytes(data[at + 1:at + 1 + size], 'big')
+		    packets.append(((tag >> 2) & 15, data[at:end]))
+		    at = end
+		out = b''
+		for kind, packet in packets:
+		    out += packet
+		    if kind == 2 and b'\x05\x02' in packet:
+		        i = packet.index(b'\x05\x02') + 2
+		        out += packet[:i] + struct.pack('>I', 4102444800) + packet[i + 4:]
+		open(sys.argv[2], 'wb').write(out)
+	PYTHON
+	run -0 carob trust add --yes --root "$BATS_TEST_TMPDIR/new"
+	cp "$CAROB_TRUST/root.d/$(key Ann)" "$BATS_TEST_TMPDIR/before"
+	run -1 --separate-stderr carob trust add --yes --root "$BATS_TEST_TMPDIR/forged"
+	cmp "$CAROB_TRUST/root.d/$(key Ann)" "$BATS_TEST_TMPDIR/before"
 }
 
 @test "keys that expired or were revoked are named" {

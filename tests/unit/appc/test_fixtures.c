@@ -2,27 +2,12 @@
  * The table of cases in tests/fixtures/manifests (its README describes the format), one test each.
  * A document that reads is also written, read again and written again: the texts must be equal.
  */
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <jansson.h>
+#include "cases.h"
 
 #include "appc/appc.h"
 
-enum { MAX_FILES = 64, MAX_FILE_BYTES = 1 << 20 };
-
-struct fixture {
-	const char *area;
-	const json_t *bases; /* documents by name */
-	const json_t *file;
-	const json_t *entry;
-};
-
 /* What an entry says, or else its file. */
-static const json_t *setting(const struct fixture *f, const char *key)
+static const json_t *setting(const struct test_case *f, const char *key)
 {
 	const json_t *value = json_object_get(f->entry, key);
 
@@ -101,7 +86,7 @@ static void patch_delete(json_t *root, const char *path)
 }
 
 /* The text that the case is about; the caller frees. */
-static char *document(const struct fixture *f)
+static char *document(const struct test_case *f)
 {
 	const json_t *text = json_object_get(f->entry, "text"), *path;
 	_json_ json_t *root = NULL;
@@ -270,7 +255,7 @@ static void check_validate(const char *text, const struct appc_faults *faults,
 
 static void run_fixture(void **state)
 {
-	const struct fixture *f = *state;
+	const struct test_case *f = *state;
 	_appc_faults_ struct appc_faults faults = APPC_FAULTS_INIT;
 	const json_t *expected = json_object_get(f->entry, "expect");
 	const char *as = json_string_value(setting(f, "as"));
@@ -301,93 +286,7 @@ static void run_fixture(void **state)
 
 /* ---- all of them ----------------------------------------------------------------------------- */
 
-struct suite {
-	int dirfd;
-	json_t *bases;
-	json_t *files; /* by name */
-};
-
-static json_t *load(int dirfd, const char *name)
-{
-	_free_ char *text = NULL;
-	json_error_t error;
-	json_t *root;
-	size_t len;
-
-	if (file_read(dirfd, name, MAX_FILE_BYTES, &text, &len) < 0)
-		return NULL;
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-	if (!root)
-		fprintf(stderr, "%s:%d: %s\n", name, error.line, error.text);
-	return root;
-}
-
-/* dir_each() calls it: every NAME.json into the object in arg. */
-static int load_named(int dirfd, const char *name, void *arg)
-{
-	_free_ char *stem = strdup(name);
-	json_t *root;
-
-	if (!stem || !str_ends(name, ".json"))
-		return stem ? 0 : -ENOMEM;
-	stem[strlen(name) - strlen(".json")] = '\0';
-	root = load(dirfd, name);
-	return root && json_object_set_new(arg, stem, root) == 0 ? 0 : -EINVAL;
-}
-
-static size_t count_cases(const json_t *files)
-{
-	const char *area;
-	json_t *file;
-	size_t n = 0;
-
-	json_object_foreach((json_t *)files, area, file)
-		n += json_array_size(json_object_get(file, "cases"));
-	return n;
-}
-
-static int run_all(const json_t *files, const json_t *bases)
-{
-	size_t n = 0, max = count_cases(files), i;
-	_free_ struct fixture *fixtures = calloc(max + 1, sizeof(*fixtures));
-	_free_ struct CMUnitTest *tests = calloc(max + 1, sizeof(*tests));
-	const char *area;
-	json_t *file, *entry;
-	int failed;
-
-	if (!fixtures || !tests)
-		return 1;
-	json_object_foreach((json_t *)files, area, file) {
-		json_array_foreach(json_object_get(file, "cases"), i, entry) {
-			fixtures[n] = (struct fixture){ area, bases, file, entry };
-			tests[n] = (struct CMUnitTest){
-				.name = json_string_value(json_object_get(entry, "name")),
-				.test_func = run_fixture,
-				.initial_state = &fixtures[n],
-			};
-			if (!tests[n].name) {
-				fprintf(stderr, "%s: case %zu has no name\n", area, i);
-				return 1;
-			}
-			n++;
-		}
-	}
-	failed = _cmocka_run_group_tests("manifests", tests, n, NULL, NULL);
-	fprintf(stderr, "%zu cases of %zu files, %d failed\n", n, json_object_size(files), failed);
-	return n == 0 || failed;
-}
-
 int main(int argc, char **argv)
 {
-	_close_ int dirfd = argc == 2 ? open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	_close_ int basefd = dirfd >= 0 ? openat(dirfd, "base", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-					: -1;
-	_json_ json_t *files = json_object(), *bases = json_object();
-
-	if (basefd < 0 || dir_each(dirfd, load_named, files) < 0 ||
-	    dir_each(basefd, load_named, bases) < 0) {
-		fprintf(stderr, "usage: test-appc-fixtures DIRECTORY (tests/fixtures/manifests)\n");
-		return 1;
-	}
-	return run_all(files, bases);
+	return cases_main("manifests", argc, argv, run_fixture);
 }

@@ -76,6 +76,17 @@ void assert_ok_at(const struct bench *b, int r, const char *file, int line)
 	_fail(file, line);
 }
 
+void assert_error_at(const struct bench *b, int r, int wanted, const char *file, int line)
+{
+	char text[1024];
+
+	if (r == wanted)
+		return;
+	error_format(&b->err, text, sizeof(text));
+	print_error("%d and not %d: %s\n", r, wanted, r < 0 ? text : "no error");
+	_fail(file, line);
+}
+
 void put(int dirfd, const char *path, const char *text)
 {
 	const char *slash = strrchr(path, '/');

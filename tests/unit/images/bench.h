@@ -29,6 +29,10 @@ void bench_use_overlay(struct bench *b);
 #define assert_ok(b, r) assert_ok_at((b), (r), __FILE__, __LINE__)
 void assert_ok_at(const struct bench *b, int r, const char *file, int line);
 
+/* Fails the test with the error's sentence when r is not that one. */
+#define assert_error(b, r, wanted) assert_error_at((b), (r), (wanted), __FILE__, __LINE__)
+void assert_error_at(const struct bench *b, int r, int wanted, const char *file, int line);
+
 /* Files below dirfd; directories on the way are made. */
 void put(int dirfd, const char *path, const char *text);
 void assert_file(int dirfd, const char *path, const char *text);

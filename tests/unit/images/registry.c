@@ -100,18 +100,8 @@ static int serve_blob(const char *digest, const char *media_type, struct transfe
 	return 0;
 }
 
-static int serve(const struct transfer *t, struct transfer_result *ret, struct error *err)
+static int serve_path(const char *path, const struct transfer *t, struct transfer_result *ret)
 {
-	static const char base[] = "https://" REGISTRY "/v2/team/app/";
-	static const char plain[] = "http://" REGISTRY "/v2/team/app/";
-	const char *path;
-
-	if (str_starts(t->url, "https://auth.example.com/token"))
-		return serve_token(t, ret);
-	if (registry_double->only_http && !str_starts(t->url, plain))
-		return error_set(err, -ECONNREFUSED, "nobody there");
-	ret->over_http = registry_double->only_http;
-	path = t->url + strlen(registry_double->only_http ? plain : base);
 	if (registry_double->wants_token && (!t->bearer || !str_eq(t->bearer, "T0K3N"))) {
 		refuse(ret);
 		return 0;
@@ -130,6 +120,46 @@ static int serve(const struct transfer *t, struct transfer_result *ret, struct e
 		ret->digest = strdup(registry_double->sent_digest);
 	return oci_is_digest(path) ? serve_blob(path, registry_double->media_type, ret)
 				   : (ret->status = 404, 0);
+}
+
+/* Nobody has a token for it, and it wants none. */
+static int serve_mirror(const char *path, const struct transfer *t, struct transfer_result *ret)
+{
+	bool is_blob = str_starts(path, "blobs/");
+	bool is_layer = is_blob && registry_double->blobs > 0; /* the first is the configuration */
+	int r = 0;
+
+	assert_null(t->bearer);
+	registry_double->at_mirror++;
+	if (registry_double->mirror_is_empty || (is_layer && registry_double->mirror_has_no_layers))
+		ret->status = 404;
+	else
+		r = serve_path(path, t, ret);
+	if (r == 0 && ret->status == 200 &&
+	    ((is_blob && registry_double->mirror_lies) ||
+	     (is_layer && registry_double->mirror_lies_about_layers)))
+		ret->body[0] ^= 1;
+	return r;
+}
+
+static int serve(const struct transfer *t, struct transfer_result *ret, struct error *err)
+{
+	static const char base[] = "https://" REGISTRY "/v2/team/app/";
+	static const char mirror[] = "https://" MIRROR "/v2/team/app/";
+	static const char plain[] = "http://" REGISTRY "/v2/team/app/";
+	const char *path;
+
+	if (str_starts(t->url, "https://auth.example.com/token"))
+		return serve_token(t, ret);
+	if (str_starts(t->url, "https://nowhere."))
+		return error_set(err, -EHOSTUNREACH, "nobody there");
+	if (str_starts(t->url, mirror))
+		return serve_mirror(t->url + strlen(mirror), t, ret);
+	if (registry_double->only_http && !str_starts(t->url, plain))
+		return error_set(err, -ECONNREFUSED, "nobody there");
+	ret->over_http = registry_double->only_http;
+	path = t->url + strlen(registry_double->only_http ? plain : base);
+	return serve_path(path, t, ret);
 }
 
 int __wrap_transfer_get(const struct net *n _unused_, const struct transfer *t,

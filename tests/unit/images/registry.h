@@ -7,6 +7,7 @@
 #include "images/oci_source.h"
 
 #define REGISTRY "registry.example.com"
+#define MIRROR   "mirror.example.com:5000"
 
 struct registry_double {
 	int dir;                   /* the layout */
@@ -18,8 +19,10 @@ struct registry_double {
 	char broken[OCI_DIGEST_TEXT]; /* its last byte is another one */
 	bool only_http;
 	bool cut; /* blobs end in the middle, once */
+	/* of the mirror, which has all the same otherwise */
+	bool mirror_is_empty, mirror_has_no_layers, mirror_lies, mirror_lies_about_layers;
 	/* what was asked */
-	unsigned manifests, blobs, tokens, unauthorized;
+	unsigned manifests, blobs, tokens, unauthorized, at_mirror;
 	char credentials_of[64];
 	bool all_immutable;
 };

@@ -9,6 +9,7 @@
 
 struct watch {
 	struct bench *b;
+	const char *named;   /* the only one to be looked at; NULL: everything */
 	char said[8192];     /* "object: what: repaired\n" */
 	const char *archive; /* what there is to be fetched; NULL: nothing */
 	char origin[64];
@@ -39,6 +40,8 @@ static int refetch(const struct images *im, const char *id, const char *origin,
 
 	w->fetched++;
 	snprintf(w->origin, sizeof(w->origin), "%s", origin);
+	if (!*origin)
+		return STORE_MISSING;
 	if (!w->archive)
 		return error_set(err, -ENETUNREACH, "nobody is there");
 	r = images_import(im, w->archive, got, NULL, NULL, err);
@@ -61,6 +64,8 @@ static int unpack_oci(_unused_ const struct images *im, _unused_ const char *id,
 static unsigned check(struct watch *w, bool repair)
 {
 	const struct images_check c = {
+		.ids = &w->named,
+		.n_ids = w->named != NULL,
 		.repair = repair,
 		.refetch = refetch,
 		.unpack_oci = unpack_oci,
@@ -124,28 +129,64 @@ static void test_fetched_again(void **state)
 	expect(&w, "");
 }
 
+static void assert_removed(struct bench *b, struct watch *w)
+{
+	assert_int_equal(check(w, true), 0);
+	assert_non_null(strstr(w->said, "the image was removed"));
+	assert_int_equal(count_entries(b->dirfd, "store/images"), 0);
+	assert_int_equal(count_entries(b->dirfd, "mosaic/volumes"), 0);
+	assert_int_equal(check(w, false), 0);
+}
+
+/* It is as it was. */
+static void assert_kept(struct bench *b, struct watch *w, const char *id, const char *why)
+{
+	_free_ char *manifest = NULL;
+	size_t len;
+
+	assert_int_equal(check(w, true), 1);
+	if (!strstr(w->said, why))
+		fail_msg("not \"%s\": %s", why, w->said);
+	assert_ok(b, store_manifest(b->im.store, id, &manifest, &len, &b->err));
+}
+
+static void test_nobody_knows_where_from(void **state)
+{
+	struct bench *b = *state;
+	struct watch w = { .b = b };
+	_free_ char *archive = NULL;
+	char id[STORE_ID_TEXT];
+	_close_ int dir = import_app(b, id, &archive);
+
+	put(dir, "aci", "damaged");
+	assert_ok(b, store_pin(b->im.store, id, true, &b->err));
+	assert_kept(b, &w, id, "it is pinned");
+	assert_ok(b, store_pin(b->im.store, id, false, &b->err));
+	w.named = id;
+	assert_kept(b, &w, id, "nobody knows where it came from; the image stays");
+	w.named = NULL;
+	assert_removed(b, &w);
+}
+
 static void test_cannot_be_fetched(void **state)
 {
 	struct bench *b = *state;
 	struct watch w = { .b = b };
-	_free_ char *archive = NULL, *manifest = NULL;
+	_free_ char *archive = NULL;
 	char id[STORE_ID_TEXT];
 	_close_ int dir = import_app(b, id, &archive);
-	size_t len;
 
 	put(dir, "aci", "damaged");
-	assert_ok(b, store_pin(b->im.store, id, true, &b->err));
-	assert_int_equal(check(&w, true), 1);
-	assert_int_equal(w.fetched, 1);
-	assert_non_null(strstr(w.said, "it is pinned"));
-	/* it is as it was */
-	assert_ok(b, store_manifest(b->im.store, id, &manifest, &len, &b->err));
-	assert_ok(b, store_pin(b->im.store, id, false, &b->err));
+	put(dir, "origin", "{\"url\":1}");
+	assert_kept(
+		b, &w, id,
+		"not fetched again, and the image stays until `carob image rm`: nobody is there");
+	w.named = id;
+	assert_kept(b, &w, id, "nobody is there");
+	assert_int_equal(w.fetched, 2);
+	w.archive = archive;
 	assert_int_equal(check(&w, true), 0);
-	assert_non_null(strstr(w.said, "the image was removed"));
-	assert_int_equal(count_entries(b->dirfd, "store/images"), 0);
-	assert_int_equal(count_entries(b->dirfd, "mosaic/volumes"), 0);
-	assert_int_equal(check(&w, false), 0);
+	assert_non_null(strstr(w.said, "fetched again"));
 }
 
 /* ---- OCI ------------------------------------------------------------------------------------- */
@@ -255,6 +296,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(fetched_again),
+		TEST(nobody_knows_where_from),
 		TEST(cannot_be_fetched),
 		TEST(oci),
 	};

@@ -45,6 +45,7 @@ static void test_missing(_unused_ void **state)
 	assert_string_equal(c->path, "");
 	assert_int_equal(c->connect_timeout_s, 30);
 	assert_int_equal(c->stall_timeout_s, 60);
+	assert_int_equal(c->min_speed, 1024);
 	assert_int_equal(c->retries, 4);
 	assert_int_equal(c->parallel, 4);
 	assert_string_equal(c->trust_dir, "/etc/carob/trust.d");
@@ -76,7 +77,7 @@ static void test_all(_unused_ void **state)
 				   "  http: http://proxy:3128\n"
 				   "  https: https://u:p@proxy\n"
 				   "  no: localhost,.example.org\n"
-				   "timeouts: {connect: 5, stall: 7}\n"
+				   "timeouts: {connect: 5, stall: 7, minimumSpeed: 9}\n"
 				   "retries: 0\n"
 				   "parallel: 9\n"
 				   "hosts:\n"
@@ -86,6 +87,7 @@ static void test_all(_unused_ void **state)
 				   "    key: /key\n"
 				   "    credentials: /credentials\n"
 				   "    insecureHttp: true\n"
+				   "    mirrors: [m.example, '127.0.0.1:5000']\n"
 				   "  \"[::1]\": {}\n"
 				   "sources: [example.com/a, '*.example.org']\n"
 				   "unsignedSources: []\n"
@@ -100,6 +102,7 @@ static void test_all(_unused_ void **state)
 	assert_string_equal(c->no_proxy, "localhost,.example.org");
 	assert_int_equal(c->connect_timeout_s, 5);
 	assert_int_equal(c->stall_timeout_s, 7);
+	assert_int_equal(c->min_speed, 9);
 	assert_int_equal(c->retries, 0);
 	assert_int_equal(c->parallel, 9);
 	assert_int_equal(c->n_hosts, 2);
@@ -108,6 +111,7 @@ static void test_all(_unused_ void **state)
 
 		if (str_eq(h->host, "[::1]")) {
 			assert_null(h->ca);
+			assert_int_equal(h->n_mirrors, 0);
 			assert_false(h->insecure_http);
 			continue;
 		}
@@ -117,6 +121,8 @@ static void test_all(_unused_ void **state)
 		assert_string_equal(h->key, "/key");
 		assert_string_equal(h->credentials, "/credentials");
 		assert_true(h->insecure_http);
+		assert_int_equal(h->n_mirrors, 2);
+		assert_string_equal(h->mirrors[1], "127.0.0.1:5000");
 	}
 	assert_true(c->has_sources);
 	assert_int_equal(c->n_sources, 2);

@@ -35,12 +35,13 @@ static void test_job(_unused_ void **state)
 	_job_ struct job j = { 0 };
 	struct error err;
 
-	assert_int_equal(parse(&j,
-			       JOB("header=A: b\0url=https://h/p?q\0max=9223372036854775807\0"
-				   "offset=5\0validator=\"x y\"\0header=C: d=e\0proxy=http://p:1\0"
-				   "connect-timeout=1\0stall-timeout=86400\0keep-error=65536"),
-			       &err),
-			 0);
+	assert_int_equal(
+		parse(&j,
+		      JOB("header=A: b\0url=https://h/p?q\0max=9223372036854775807\0"
+			  "offset=5\0validator=\"x y\"\0header=C: d=e\0proxy=http://p:1\0"
+			  "connect-timeout=1\0stall-timeout=86400\0min-speed=7\0keep-error=65536"),
+		      &err),
+		0);
 	assert_string_equal(j.url, "https://h/p?q");
 	assert_string_equal(j.proxy, "http://p:1");
 	assert_string_equal(j.validator, "\"x y\"");
@@ -51,6 +52,7 @@ static void test_job(_unused_ void **state)
 	assert_int_equal(j.offset, 5);
 	assert_int_equal(j.connect_timeout_s, 1);
 	assert_int_equal(j.stall_timeout_s, 86400);
+	assert_int_equal(j.min_speed, 7);
 	assert_int_equal(j.keep_error, 65536);
 }
 
@@ -64,6 +66,7 @@ static void test_job_defaults(_unused_ void **state)
 	assert_true(j.max == LIMIT_ARCHIVE_BYTES);
 	assert_int_equal(j.connect_timeout_s, 30);
 	assert_int_equal(j.stall_timeout_s, 60);
+	assert_int_equal(j.min_speed, 1024);
 	assert_int_equal(j.keep_error, 0);
 }
 
@@ -93,6 +96,8 @@ static void test_refused_jobs(_unused_ void **state)
 		{ JOB(U "max=9223372036854775808"), "max=" },
 		{ JOB(U "stall-timeout=0"), "stall-timeout=" },
 		{ JOB(U "stall-timeout=86401"), "stall-timeout=" },
+		{ JOB(U "min-speed=0"), "min-speed=" },
+		{ JOB(U "min-speed=1073741825"), "min-speed=" },
 		{ JOB(U "keep-error=65537"), "keep-error=" },
 		{ JOB(U "validator="), "validator=" },
 		{ JOB(U "validator=a\nb"), "validator=" },

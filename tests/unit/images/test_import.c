@@ -1,85 +1,11 @@
-/* Images from archive and directory to rendered volume, and away again. Runs as root: owners
- * are kept. */
-#include "bench.h"
+/* Images from archive and directory into the store. Runs as root: owners are kept. */
+#include "samples.h"
 
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-
-#include "images/unpack/unpack.h"
-
-#define DEPENDS(list) ",\"dependencies\":[" list "]"
-#define ON(name)      "{\"imageName\":\"" name "\"}"
-
-/* An image directory below the bench: its path, to be freed. Files are added with put(). */
-static char *image_directory(struct bench *b, const char *name, const char *more)
-{
-	_free_ char *manifest = str_printf("%s/manifest", name),
-		    *rootfs = str_printf("%s/rootfs", name);
-	_free_ char *text = manifest_text(name, more);
-	_close_ int fd = -1;
-
-	put(b->dirfd, manifest, text);
-	fd = path_make_dirs(b->dirfd, rootfs);
-	assert_true(fd >= 0);
-	return str_printf("%s/%s", b->path, name);
-}
-
-static void import(struct bench *b, const char *path, char id[STORE_ID_TEXT])
-{
-	assert_ok(b, images_import(&b->im, path, id, NULL, NULL, &b->err));
-}
-
-/* An image "name" with one file, imported. */
-static void import_one(struct bench *b, const char *name, const char *file, const char *text,
-		       const char *more, char id[STORE_ID_TEXT])
-{
-	_free_ char *path = image_directory(b, name, more),
-		    *inside = str_printf("%s/rootfs/%s", name, file);
-
-	put(b->dirfd, inside, text);
-	import(b, path, id);
-}
-
-static void build(struct bench *b, const char *name, const char *out, const char *compression,
-		  char id[STORE_ID_TEXT])
-{
-	_free_ char *rootfs = str_printf("%s/%s/rootfs", b->path, name);
-	_free_ char *manifest = str_printf("%s/%s/manifest", b->path, name);
-	_free_ char *file = str_printf("%s/%s", b->path, out);
-	const struct images_recipe recipe = { rootfs, manifest, file, compression, false };
-
-	assert_ok(b, images_build(&b->im, &recipe, id, NULL, &b->err));
-}
-
-static int open_volume(struct bench *b, const char *volume)
-{
-	int fd;
-
-	assert_ok(b, mosaic_mount(b->im.mosaic, volume,
-				  &(struct mosaic_mount){ .flags = MOSAIC_MOUNT_READONLY }, &fd,
-				  &b->err));
-	return fd;
-}
-
-static int render(struct bench *b, const char *id, char *volume)
-{
-	assert_ok(b, images_render(&b->im, id, volume, NULL, &b->err));
-	return open_volume(b, volume);
-}
-
-static void assert_same_files(int a, const char *x, int b, const char *y)
-{
-	_free_ char *one = NULL, *two = NULL;
-	size_t n, m;
-
-	assert_int_equal(file_read(a, x, 64 << 20, &one, &n), 0);
-	assert_int_equal(file_read(b, y, 64 << 20, &two, &m), 0);
-	assert_int_equal(n, m);
-	assert_memory_equal(one, two, n);
-}
 
 /* ---- import ---------------------------------------------------------------------------------- */
 
@@ -96,7 +22,7 @@ static void test_directory_is_archive(void **state)
 	put(b->dirfd, "app/rootfs/bin/app", "#!/bin/sh");
 	put(b->dirfd, "app/rootfs/etc/motd", "hello");
 	assert_int_equal(fchownat(b->dirfd, "app/rootfs/etc/motd", 12, 34, 0), 0);
-	assert_int_equal(images_import(&b->im, path, id, NULL, NULL, &b->err), 0);
+	import(b, path, id);
 	for (size_t i = 0; i < ARRAY_SIZE(compressions); i++) {
 		_free_ char *out = str_printf("app.%s.aci", compressions[i]);
 		_free_ char *archive = str_printf("%s/%s", b->path, out);
@@ -132,7 +58,7 @@ static void refuse(struct bench *b, const char *name, int code)
 	_free_ char *path = str_printf("%s/%s", b->path, name);
 	char id[STORE_ID_TEXT];
 
-	assert_int_equal(images_import(&b->im, path, id, NULL, NULL, &b->err), code);
+	assert_error(b, images_import(&b->im, path, id, NULL, NULL, &b->err), code);
 	assert_nothing_staged(b);
 	assert_int_equal(count_entries(b->dirfd, "store/images"), 0);
 	assert_int_equal(count_entries(b->dirfd, "mosaic/volumes"), 0);
@@ -235,12 +161,18 @@ static void import_in_child(struct bench *b, const char *path)
 	struct images im = { .libexec = b->libexec };
 	_free_ char *store = str_printf("%s/store", b->path),
 		    *mosaic = str_printf("%s/mosaic", b->path);
-	char id[STORE_ID_TEXT];
+	char id[STORE_ID_TEXT], text[1024];
+	struct error err = { 0 };
 
 	if (store_open(&im.store, store, false, NULL) < 0 ||
 	    mosaic_open(&im.mosaic, mosaic, NULL, 0, NULL) < 0)
 		_exit(2);
-	_exit(images_import(&im, path, id, NULL, NULL, NULL) < 0);
+	if (images_import(&im, path, id, NULL, NULL, &err) < 0) {
+		error_format(&err, text, sizeof(text));
+		dprintf(STDERR_FILENO, "%s\n", text);
+		_exit(1);
+	}
+	_exit(0);
 }
 
 static void test_imports_at_once(void **state)
@@ -394,7 +326,7 @@ static void test_disk_is_full(void **state)
 		if (i)
 			assert_int_equal(umount2(small, MNT_DETACH), 0);
 		shrink(b, sizes[i]);
-		assert_int_equal(images_import(&b->im, path, id, NULL, NULL, &b->err), -ENOSPC);
+		assert_error(b, images_import(&b->im, path, id, NULL, NULL, &b->err), -ENOSPC);
 		assert_small_is_empty(b);
 	}
 }
@@ -444,371 +376,6 @@ static void test_few_descriptors(void **state)
 	assert_int_equal(count_entries(b->dirfd, "store/images"), 1);
 }
 
-/* ---- render ---------------------------------------------------------------------------------- */
-
-static void test_simple_render_needs_no_copy(void **state)
-{
-	struct bench *b = *state;
-	struct appc_image *image = NULL;
-	char id[STORE_ID_TEXT], volume[MOSAIC_NAME_MAX + 1], wanted[160];
-
-	import_one(b, "app", "x", "x", "", id);
-	assert_ok(b, images_render(&b->im, id, volume, &image, &b->err));
-	store_volume_name(wanted, id);
-	assert_string_equal(volume, wanted);
-	assert_string_equal(image->name, "app");
-	appc_image_free(image);
-	assert_int_equal(count_entries(b->dirfd, "mosaic/volumes"), 1);
-}
-
-static void test_lost_volume_comes_back(void **state)
-{
-	struct bench *b = *state;
-	char id[STORE_ID_TEXT], volume[MOSAIC_NAME_MAX + 1];
-	_close_ int root = -1;
-	_free_ char *archive = NULL;
-
-	import_one(b, "app", "x", "x", "", id);
-	store_volume_name(volume, id);
-	assert_ok(b, mosaic_drop(b->im.mosaic, volume, MOSAIC_DROP_UNCHECKED, &b->err));
-	root = render(b, id, volume);
-	assert_file(root, "x", "x");
-	assert_nothing_staged(b);
-	cleanup_close(&root);
-	/* but not from an archive that is another one by now */
-	assert_ok(b, mosaic_drop(b->im.mosaic, volume, MOSAIC_DROP_UNCHECKED, &b->err));
-	archive = str_printf("store/images/%s/aci", id);
-	root = openat(b->dirfd, archive, O_WRONLY | O_CLOEXEC);
-	assert_int_equal(pwrite(root, "Z", 1, 2048 + 600), 1);
-	assert_true(images_render(&b->im, id, volume, NULL, &b->err) < 0);
-	assert_nothing_staged(b);
-	assert_int_equal(count_entries(b->dirfd, "mosaic/volumes"), 0);
-}
-
-static void test_dependencies(void **state)
-{
-	struct bench *b = *state;
-	char base[STORE_ID_TEXT], lib[STORE_ID_TEXT], id[STORE_ID_TEXT];
-	char volume[MOSAIC_NAME_MAX + 1], again[MOSAIC_NAME_MAX + 1];
-	_free_ char *path = NULL;
-	_close_ int root = -1;
-	struct stat st;
-
-	path = image_directory(b, "base", "");
-	put(b->dirfd, "base/rootfs/bin/sh", "base");
-	put(b->dirfd, "base/rootfs/etc/conf", "base");
-	assert_int_equal(linkat(b->dirfd, "base/rootfs/bin/sh", b->dirfd, "base/rootfs/bin/ash", 0),
-			 0);
-	assert_int_equal(fchownat(b->dirfd, "base/rootfs/etc/conf", 11, 22, 0), 0);
-	import(b, path, base);
-	import_one(b, "lib", "bin/sh", "lib", DEPENDS(ON("base")), lib);
-	import_one(b, "app", "etc/app", "app", DEPENDS(ON("lib")), id);
-	root = render(b, id, volume);
-	assert_true(str_starts(volume, "chain."));
-	assert_file(root, "bin/sh", "lib");
-	assert_file(root, "bin/ash", "base"); /* the link's content survives (rkt #1653) */
-	assert_file(root, "etc/conf", "base");
-	assert_file(root, "etc/app", "app");
-	assert_int_equal(fstatat(root, "etc/conf", &st, 0), 0);
-	assert_int_equal(st.st_uid, 11);
-	assert_int_equal(st.st_gid, 22);
-	assert_int_equal(count_entries(b->dirfd, "mosaic/volumes"), 4);
-	assert_ok(b, images_render(&b->im, id, again, NULL, &b->err));
-	assert_string_equal(volume, again);
-	assert_int_equal(count_entries(b->dirfd, "mosaic/volumes"), 4);
-	assert_nothing_staged(b);
-}
-
-static void test_whitelist(void **state)
-{
-	struct bench *b = *state;
-	char id[STORE_ID_TEXT], volume[MOSAIC_NAME_MAX + 1];
-	_close_ int root = -1;
-
-	import_one(b, "base", "etc/gone", "x", "", id);
-	import_one(b, "lib", "etc/kept", "x", "", id);
-	import_one(b, "app", "bin/app", "x",
-		   DEPENDS(ON("base") "," ON(
-			   "lib")) ",\"pathWhitelist\":[\"/etc/kept\",\"/bin/app\"]",
-		   id);
-	root = render(b, id, volume);
-	assert_true(str_starts(volume, "chain."));
-	assert_file(root, "etc/kept", "x");
-	assert_file(root, "bin/app", "x");
-	assert_missing(root, "etc/gone");
-}
-
-/* What an archive only implies does not undo what a lower image says. */
-static void test_implied_directories(void **state)
-{
-	struct bench *b = *state;
-	char id[STORE_ID_TEXT], volume[MOSAIC_NAME_MAX + 1];
-	_free_ char *base = image_directory(b, "base", ""), *app = NULL;
-	_close_ int root = -1;
-	struct stat st;
-
-	put(b->dirfd, "base/rootfs/etc/x", "x");
-	assert_int_equal(fchmodat(b->dirfd, "base/rootfs/etc", 0700, 0), 0);
-	import(b, base, id);
-	/* the fixture has "rootfs/d/e/f" without an entry for "d/e" and one for "d": 0700, 5:0 */
-	app = str_printf("%s/child-before-directory.aci", getenv("CAROB_ARCHIVES"));
-	import(b, app, id);
-	{
-		_free_ char *implied = NULL;
-		size_t len;
-
-		assert_ok(b, store_read(b->im.store, id, "implied", &implied, &len, &b->err));
-		assert_non_null(implied);
-		assert_string_equal(implied, "d/e");
-		assert_int_equal(len, 4);
-	}
-	import_one(b, "upper", "x", "x", DEPENDS(ON("base") "," ON("example.com/child")), id);
-	root = render(b, id, volume);
-	assert_int_equal(fstatat(root, "etc", &st, 0), 0);
-	assert_int_equal(st.st_mode & 07777, 0700);
-	assert_int_equal(fstatat(root, "d", &st, 0), 0);
-	assert_int_equal(st.st_mode & 07777, 0700);
-	assert_int_equal(st.st_uid, 5);
-}
-
-static void test_renders_at_once(void **state)
-{
-	struct bench *b = *state;
-	char id[STORE_ID_TEXT];
-	pid_t children[3];
-
-	import_one(b, "base", "x", "x", "", id);
-	import_one(b, "app", "y", "y", DEPENDS(ON("base")), id);
-	for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
-		children[i] = fork();
-		if (children[i] == 0) {
-			_free_ char *store = str_printf("%s/store", b->path);
-			char volume[MOSAIC_NAME_MAX + 1];
-			struct images im = b->im;
-
-			if (store_open(&im.store, store, false, NULL) < 0)
-				_exit(2);
-			_exit(images_render(&im, id, volume, NULL, NULL) < 0);
-		}
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
-		int status;
-
-		assert_int_equal(waitpid(children[i], &status, 0), children[i]);
-		assert_int_equal(status, 0);
-	}
-	assert_int_equal(count_entries(b->dirfd, "mosaic/volumes"), 3);
-	assert_nothing_staged(b);
-}
-
-/* ---- away ------------------------------------------------------------------------------------ */
-
-#define POD "pod.0b0a4c7e-2c0b-4f7e-9d11-6a8d3c9b1f00.web"
-
-static void test_remove(void **state)
-{
-	struct bench *b = *state;
-	char base[STORE_ID_TEXT], id[STORE_ID_TEXT], volume[MOSAIC_NAME_MAX + 1];
-
-	bench_use_overlay(b); /* its clones depend on what they come from */
-	import_one(b, "base", "x", "x", "", base);
-	import_one(b, "app", "y", "y", DEPENDS(ON("base")), id);
-	assert_ok(b, images_render(&b->im, id, volume, NULL, &b->err));
-	assert_int_equal(images_remove(&b->im, base, &b->err), -EBUSY);
-	assert_non_null(strstr(b->err.text, "image app "));
-	assert_ok(b, mosaic_clone(b->im.mosaic, POD, volume, &b->err));
-	assert_int_equal(images_remove(&b->im, id, &b->err), -EBUSY);
-	assert_non_null(strstr(b->err.text, "app web of pod 0b0a4c7e-2c0b-4f7e-9d11-6a8d3c9b1f00"));
-	assert_true(mosaic_have(b->im.mosaic, volume));
-	assert_ok(b, mosaic_drop(b->im.mosaic, POD, MOSAIC_DROP_UNCHECKED, &b->err));
-	assert_ok(b, images_remove(&b->im, id, &b->err));
-	assert_false(mosaic_have(b->im.mosaic, volume));
-	assert_int_equal(images_remove(&b->im, id, &b->err), -ENOENT);
-	assert_ok(b, images_remove(&b->im, base, &b->err));
-	assert_int_equal(count_entries(b->dirfd, "mosaic/volumes"), 0);
-	assert_int_equal(count_entries(b->dirfd, "store/images"), 0);
-	assert_int_equal(count_entries(b->dirfd, "store/names"), 0);
-	assert_nothing_staged(b);
-}
-
-static void make_volume(struct bench *b, const char *name)
-{
-	struct mosaic_staged staged;
-	_close_ int root = -1;
-
-	assert_ok(b, mosaic_stage(b->im.mosaic, &staged, &root, &b->err));
-	assert_ok(b, mosaic_commit(b->im.mosaic, &staged, name, &b->err));
-}
-
-static void test_collect(void **state)
-{
-	struct bench *b = *state;
-	char base[STORE_ID_TEXT], id[STORE_ID_TEXT], volume[MOSAIC_NAME_MAX + 1];
-	unsigned n;
-
-	import_one(b, "base", "x", "x", "", base);
-	import_one(b, "app", "y", "y", DEPENDS(ON("base")), id);
-	assert_ok(b, images_render(&b->im, id, volume, NULL, &b->err));
-	make_volume(b, "chain.0000");        /* of images that are gone */
-	make_volume(b, "image.sha512-dead"); /* its maker died before it was adopted */
-	make_volume(b, "data.somebody-elses");
-	assert_ok(b, images_collect(&b->im, &n, &b->err));
-	assert_int_equal(n, 2);
-	assert_int_equal(count_entries(b->dirfd, "mosaic/volumes"), 4);
-	assert_true(mosaic_have(b->im.mosaic, volume));
-	assert_ok(b, images_collect(&b->im, &n, &b->err));
-	assert_int_equal(n, 0);
-	/* a newer base: what was rendered of the older one is no longer what "app" is */
-	put(b->dirfd, "base/rootfs/x", "newer");
-	{
-		_free_ char *path = str_printf("%s/base", b->path);
-		char newer[STORE_ID_TEXT], now[MOSAIC_NAME_MAX + 1];
-		_close_ int root = -1;
-
-		import(b, path, newer);
-		root = render(b, id, now);
-		assert_string_not_equal(now, volume);
-		assert_file(root, "x", "newer");
-		assert_ok(b, images_collect(&b->im, &n, &b->err));
-		assert_int_equal(n, 1);
-		assert_false(mosaic_have(b->im.mosaic, volume));
-		assert_true(mosaic_have(b->im.mosaic, now));
-	}
-}
-
-/* ---- build ----------------------------------------------------------------------------------- */
-
-static void test_build_is_deterministic(void **state)
-{
-	static const char *const compressions[] = { "none", "gzip", "bzip2", "xz" };
-	static const struct timespec times[] = { { 1700000000, 123456789 },
-						 { 1700000000, 123456789 } };
-	static const char *const names[] = { "one", "two" };
-	struct bench *b = *state;
-	char ids[2][STORE_ID_TEXT];
-
-	for (size_t i = 0; i < 2; i++) {
-		_free_ char *path = image_directory(b, names[i], "");
-		_free_ char *manifest = str_printf("%s/manifest", names[i]),
-			    *text = manifest_text("same", "");
-
-		put(b->dirfd, manifest, text);
-		/* made in another order */
-		for (int k = 0; k < 20; k++) {
-			_free_ char *file = str_printf("%s/rootfs/d/%d", names[i], i ? 19 - k : k);
-
-			put(b->dirfd, file, "content");
-			assert_int_equal(utimensat(b->dirfd, file, times, 0), 0);
-		}
-		for (int k = 0; k < 2; k++) {
-			_free_ char *file = str_printf("%s/rootfs/%s", names[i], k ? "d" : ".");
-
-			assert_int_equal(utimensat(b->dirfd, file, times, 0), 0);
-		}
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(compressions); i++) {
-		_free_ char *one = str_printf("one.%s", compressions[i]),
-			    *two = str_printf("two.%s", compressions[i]);
-
-		build(b, "one", one, compressions[i], ids[0]);
-		build(b, "two", two, compressions[i], ids[1]);
-		assert_string_equal(ids[0], ids[1]);
-		assert_same_files(b->dirfd, one, b->dirfd, two);
-	}
-}
-
-static void test_source_date_epoch(void **state)
-{
-	struct bench *b = *state;
-	char one[STORE_ID_TEXT], two[STORE_ID_TEXT], volume[MOSAIC_NAME_MAX + 1];
-	_free_ char *path = image_directory(b, "app", ""), *file = str_printf("%s/1.aci", b->path);
-	static const struct timespec old[] = { { 1000, 0 }, { 1000, 5 } };
-	_close_ int root = -1;
-	struct stat st;
-
-	put(b->dirfd, "app/rootfs/new", "x");
-	put(b->dirfd, "app/rootfs/old", "x");
-	assert_int_equal(utimensat(b->dirfd, "app/rootfs/old", old, 0), 0);
-	assert_int_equal(setenv("SOURCE_DATE_EPOCH", "1234567", 1), 0);
-	build(b, "app", "1.aci", "gzip", one);
-	put(b->dirfd, "app/rootfs/new", "x"); /* later */
-	build(b, "app", "2.aci", "gzip", two);
-	assert_int_equal(unsetenv("SOURCE_DATE_EPOCH"), 0);
-	assert_same_files(b->dirfd, "1.aci", b->dirfd, "2.aci");
-	import(b, file, one);
-	root = render(b, one, volume);
-	assert_int_equal(fstatat(root, "new", &st, 0), 0);
-	assert_int_equal(st.st_mtim.tv_sec, 1234567);
-	assert_int_equal(fstatat(root, "old", &st, 0), 0);
-	assert_int_equal(st.st_mtim.tv_nsec, 5);
-}
-
-static void test_build_refuses(void **state)
-{
-	struct bench *b = *state;
-	_free_ char *path = image_directory(b, "app", ""), *out = str_printf("%s/x.aci", b->path);
-	_free_ char *rootfs = str_printf("%s/app/rootfs", b->path),
-		    *manifest = str_printf("%s/app/manifest", b->path);
-	_free_ char *nowhere = str_printf("%s/no/where.aci", b->path),
-		    *text = str_printf("%s/text", b->path);
-	struct images_recipe recipe = { rootfs, manifest, out, "gzip", false };
-	char id[STORE_ID_TEXT];
-
-	put(b->dirfd, "text", "no manifest");
-	recipe.manifest = text;
-	assert_int_equal(images_build(&b->im, &recipe, id, NULL, &b->err), -EBADMSG);
-	recipe.manifest = manifest;
-	recipe.rootfs = text;
-	assert_int_equal(images_build(&b->im, &recipe, id, NULL, &b->err), -ENOTDIR);
-	recipe.rootfs = rootfs;
-	recipe.out = nowhere;
-	assert_int_equal(images_build(&b->im, &recipe, id, NULL, &b->err), -ENOENT);
-	recipe.out = out;
-	recipe.compression = "lzip";
-	assert_true(images_build(&b->im, &recipe, id, NULL, &b->err) < 0);
-	assert_missing(b->dirfd, "x.aci");
-	recipe.compression = "gzip";
-	assert_ok(b, images_build(&b->im, &recipe, id, NULL, &b->err));
-	assert_int_equal(images_build(&b->im, &recipe, id, NULL, &b->err), -EEXIST);
-	recipe.overwrite = true;
-	assert_ok(b, images_build(&b->im, &recipe, id, NULL, &b->err));
-	assert_int_equal(count_entries(b->dirfd, "."), 6); /* app libexec mosaic store text x.aci */
-}
-
-/* ---- validate -------------------------------------------------------------------------------- */
-
-static void validate(struct bench *b, const char *name, const char *kind, size_t errors)
-{
-	_appc_faults_ struct appc_faults faults = APPC_FAULTS_INIT;
-	_free_ char *path = str_printf("%s/%s", b->path, name);
-	const char *got;
-	int r = images_validate(&b->im, path, &got, &faults, &b->err);
-
-	assert_int_equal(r, errors ? -EBADMSG : 0);
-	assert_string_equal(got, kind);
-	assert_int_equal(faults.n_errors, errors);
-}
-
-static void test_validate(void **state)
-{
-	struct bench *b = *state;
-	_free_ char *path = image_directory(b, "app", "");
-	char id[STORE_ID_TEXT];
-
-	build(b, "app", "x.aci", "gzip", id);
-	put(b->dirfd, "pod",
-	    " \n{\"acKind\":\"PodManifest\",\"acVersion\":\"0.8.11\",\"apps\":[]}");
-	put(b->dirfd, "odd/other", "x");
-	put(b->dirfd, "odd/rootfs", "x");
-	validate(b, "x.aci", "image", 0);
-	validate(b, "app", "image layout", 0);
-	validate(b, "app/manifest", "image manifest", 0);
-	validate(b, "pod", "pod manifest", 0);
-	validate(b, "odd", "image layout", 3); /* other, rootfs, no manifest */
-	put(b->dirfd, "app/extra", "x");
-	validate(b, "app", "image layout", 1);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, bench_setup, bench_teardown)
 
 int main(void)
@@ -822,22 +389,10 @@ int main(void)
 		TEST(helpers_fail),
 		TEST(imports_at_once),
 		TEST(killed_imports),
+		TEST(few_descriptors),
 		cmocka_unit_test_setup_teardown(test_disk_is_full, bench_setup, teardown_small),
 		cmocka_unit_test_setup_teardown(test_remove_on_full_disk, bench_setup,
 						teardown_small),
-		TEST(few_descriptors),
-		TEST(simple_render_needs_no_copy),
-		TEST(lost_volume_comes_back),
-		TEST(dependencies),
-		TEST(whitelist),
-		TEST(implied_directories),
-		TEST(renders_at_once),
-		TEST(remove),
-		TEST(collect),
-		TEST(build_is_deterministic),
-		TEST(source_date_epoch),
-		TEST(build_refuses),
-		TEST(validate),
 	};
 
 	return cmocka_run_group_tests_name("import", tests, NULL, NULL);

@@ -117,6 +117,76 @@ static void assert_layers(struct session *s)
 
 /* ---- registries ------------------------------------------------------------------------------ */
 
+static char *const mirrors[] = { (char *)"nowhere.example.com", (char *)MIRROR };
+
+/* A registry with two mirrors, the first of which is not there. */
+static void begin_mirrored(struct session *s, struct bench *b)
+{
+	struct oci_descriptor manifest;
+
+	begin(s, b);
+	s->host.mirrors = (char **)mirrors;
+	s->host.n_mirrors = 2;
+	s->config.n_hosts = 1;
+	serve_manifest(&manifest);
+}
+
+static void test_mirror(void **state)
+{
+	_session_ struct session s;
+
+	begin_mirrored(&s, *state);
+	assert_ok(s.b, obtain(&s, TAGGED));
+	assert_string_equal(s.image.registry, MIRROR);
+	assert_string_equal(s.image.source, TAGGED);
+	assert_layers(&s);
+	/* the registry itself was asked nothing */
+	assert_int_equal(registry_double->at_mirror,
+			 registry_double->manifests + registry_double->blobs);
+}
+
+static void test_empty_mirror(void **state)
+{
+	_session_ struct session s;
+
+	begin_mirrored(&s, *state);
+	registry_double->mirror_is_empty = true;
+	assert_ok(s.b, obtain(&s, TAGGED));
+	assert_string_equal(s.image.registry, REGISTRY);
+	assert_layers(&s);
+	assert_int_equal(registry_double->at_mirror, 1);
+}
+
+/* What a mirror does not have, or has in another state, comes from the registry. */
+static void obtain_in_spite(struct bench *b, unsigned of_mirror)
+{
+	_session_ struct session s;
+
+	begin_mirrored(&s, b);
+	assert_ok(s.b, obtain(&s, TAGGED));
+	assert_string_equal(s.image.registry, MIRROR);
+	assert_layers(&s);
+	assert_int_equal(registry_double->at_mirror, of_mirror);
+}
+
+static void test_mirror_without_layers(void **state)
+{
+	registry_double->mirror_has_no_layers = true;
+	obtain_in_spite(*state, 4); /* manifest, configuration, each of two layers */
+}
+
+static void test_mirror_with_other_layers(void **state)
+{
+	registry_double->mirror_lies_about_layers = true;
+	obtain_in_spite(*state, 4);
+}
+
+static void test_mirror_with_another_configuration(void **state)
+{
+	registry_double->mirror_lies = true;
+	obtain_in_spite(*state, 2); /* after which it is asked nothing */
+}
+
 static void test_by_tag(void **state)
 {
 	struct oci_descriptor manifest;
@@ -635,6 +705,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_by_tag),
+		TEST(test_mirror),
+		TEST(test_empty_mirror),
+		TEST(test_mirror_without_layers),
+		TEST(test_mirror_with_other_layers),
+		TEST(test_mirror_with_another_configuration),
 		TEST(test_by_digest),
 		TEST(test_platform),
 		TEST(test_token),

@@ -133,6 +133,27 @@ static void damaged_ones_are_told(void **state)
 	}
 }
 
+static void which_is_worth_more(_unused_ void **state)
+{
+	const struct origin none = { .has_signature = false };
+	struct origin a = { .has_signature = true,
+			    .signature = { .fingerprint = KEY, .made_ns = 10 } };
+	struct origin b = { .has_signature = true,
+			    .signature = { .fingerprint = "B", .made_ns = 20 } };
+
+	assert_true(origin_is_better(&a, NULL));
+	assert_true(origin_is_better(&a, &none));
+	assert_false(origin_is_better(&none, NULL));
+	assert_false(origin_is_better(&none, &none));
+	assert_false(origin_is_better(&none, &a));
+	/* the first stays, but for a newer signature by another key */
+	assert_false(origin_is_better(&a, &a));
+	assert_true(origin_is_better(&b, &a));
+	assert_false(origin_is_better(&a, &b));
+	a.insecure_http = true; /* the signature is as good as without */
+	assert_true(origin_is_better(&a, &none));
+}
+
 #define with_bench(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
 
 int main(void)
@@ -141,6 +162,7 @@ int main(void)
 		with_bench(what_is_written_is_read),
 		with_bench(little_is_known_of_some),
 		with_bench(damaged_ones_are_told),
+		cmocka_unit_test(which_is_worth_more),
 	};
 
 	return cmocka_run_group_tests_name("origin", tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "images/internal.h"
 #include "images/net.h"
 
 /* ---- URLs ------------------------------------------------------------------------------------ */
@@ -364,13 +365,37 @@ static void test_allows(_unused_ void **state)
 	assert_int_equal(net_allows(&n, "ftp://example.com/a", NULL), -EINVAL);
 }
 
+/* --insecure http without a host: the hosts of the references, beside those that are named. */
+static void test_allowed_hosts(_unused_ void **state)
+{
+	static const char *const named[] = { "named.example" };
+	struct images_policy policy = { .insecure_hosts = named, .n_insecure_hosts = 1 };
+	_allowed_ struct allowed none = { 0 }, plain = { 0 }, http = { 0 };
+
+	allowed_init(&none, NULL);
+	assert_int_equal(allowed_add_host(&none, "a", 1, NULL), 0);
+	assert_int_equal(none.policy.n_insecure_hosts, 0);
+	allowed_init(&plain, &policy);
+	assert_int_equal(allowed_add_host(&plain, "a", 1, NULL), 0);
+	assert_int_equal(plain.policy.n_insecure_hosts, 1);
+	policy.insecure_http = true;
+	allowed_init(&http, &policy);
+	assert_int_equal(allowed_add_host(&http, "a.example/app", 9, NULL), 0);
+	assert_int_equal(allowed_add_host(&http, "b.example:81", 12, NULL), 0);
+	assert_int_equal(http.policy.n_insecure_hosts, 3);
+	assert_ptr_equal(http.policy.insecure_hosts[0], named[0]);
+	assert_string_equal(http.policy.insecure_hosts[1], "a.example");
+	assert_string_equal(http.policy.insecure_hosts[2], "b.example:81");
+	assert_int_equal(policy.n_insecure_hosts, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_url_parse), cmocka_unit_test(test_url_long),
 		cmocka_unit_test(test_url_join),  cmocka_unit_test(test_list_has),
 		cmocka_unit_test(test_faults),    cmocka_unit_test(test_host_of),
-		cmocka_unit_test(test_allows),
+		cmocka_unit_test(test_allows),    cmocka_unit_test(test_allowed_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,7 @@ static void test_references(_unused_ void **state)
 	_free_ char *version = str_printf("version=1.2,%s", host);
 	_free_ char *two = str_printf("version=latest,channel=beta,tier=a+b%%25,%s", host);
 	_free_ char *os = str_printf("os=freebsd,arch?=%s", appc_host_arch());
+	_free_ char *comma = str_printf("version=1%%2C2,a=%%25%%2C%%20,%s", host);
 	_free_ char *equals = str_printf("a=b=c,%s", host);
 	const struct expectation good[] = {
 		{ "app", "app", host },
@@ -38,6 +39,7 @@ static void test_references(_unused_ void **state)
 		{ "app,os=freebsd", "app", os },
 		{ "app,arch=arm,os=linux", "app", "arch=arm,os=linux" },
 		{ "app,a=b=c", "app", equals },
+		{ "app:1%2C2,a=%25%2c%20", "app", comma },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
@@ -70,6 +72,8 @@ static void test_refused_references(_unused_ void **state)
 		"app\n",
 		"a:b:c,",
 		"app,version=1,version=1",
+		"app:%00",
+		"app,a=b%00c",
 	};
 	_free_ char *too_long = malloc(300);
 
@@ -101,12 +105,33 @@ static void test_asked(_unused_ void **state)
 	check_asked("app:1,b=2,a=1", "version=1\nb=2\na=1\n");
 	check_asked("app,b=2,version=1,a=1", "version=1\nb=2\na=1\n");
 	check_asked("app,os=linux,arch=arm", "os=linux\narch=arm\n");
-	/* as they are written, though the store writes them in another way */
-	check_asked("app:1%2C2,a=b%25,c=100%,x=e f,y=\"{x}\"",
-		    "version=1%2C2\na=b%25\nc=100%\nx=e f\n"
-		    "y=\"{x}\"\n");
+	/* %XX is a byte; any other % is one */
+	check_asked("app:1%2C2,a=b%25,c=100%,x=e f,y=\"{x}\"", "version=1,2\na=b%\nc=100%\nx=e f\n"
+							       "y=\"{x}\"\n");
+	check_asked("app,a=%2c%2C%2525,b=%zz%2,c=%C3%a4%,e=%%41",
+		    "a=,,%25\nb=%zz%2\nc=\303\244%\ne=%A\n");
 	check_asked("app,a=b=c,x=:", "a=b=c\nx=:\n");
 	check_asked("app,a=\303\244\001", "a=\303\244\001\n");
+}
+
+/* Every value that is written as the store does comes back: dependencies are asked for so. */
+static void test_values(_unused_ void **state)
+{
+	static const char *const values[] = { "a",     ",",           "%",   "%2C", "100%",
+					      "a,b=c", " \t\303\244", "%%4", ":" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		_buf_ struct buf text = BUF_INIT(1 << 10);
+		_reference_ struct reference r = { 0 };
+		struct error err = { 0 };
+
+		assert_int_equal(buf_addf(&text, "app"), 0);
+		assert_int_equal(store_label_add(&text, "x", values[i]), 0);
+		assert_int_equal(buf_addf(&text, ",y=z"), 0);
+		assert_int_equal(reference_parse(&r, text.data, &err), 0);
+		assert_int_equal(r.n_asked, 2);
+		assert_string_equal(r.asked[0].value, values[i]);
+	}
 }
 
 #define DIGITS_8  "0123abcd"
@@ -270,6 +295,7 @@ int main(void)
 		cmocka_unit_test(test_references),
 		cmocka_unit_test(test_refused_references),
 		cmocka_unit_test(test_asked),
+		cmocka_unit_test(test_values),
 		cmocka_unit_test_setup_teardown(test_kinds, bench_setup, bench_teardown),
 		cmocka_unit_test_setup_teardown(test_resolve, bench_setup, bench_teardown),
 	};

@@ -71,7 +71,7 @@ static void test_templates(_unused_ void **state)
 	check("a", "https://x/{{name}}", NULL);
 	/* what is put in is looked at by what comes later: {name} is first, {ext} the last */
 	check("a,x=y", "{x}{x}{x}", "yyy");
-	check("a,b=%7Bc", "{b}", "%7Bc");
+	check("a,b=%7Bc", "{b}", "{c");
 	check("a,b={ext}", "{b}", "aci");
 	check("a,b={c},c=d", "{b}", "d");
 	check("a,b=d,c={b}", "{c}", NULL);
@@ -79,8 +79,9 @@ static void test_templates(_unused_ void **state)
 	check("a,b={version}", "{b}", "latest");
 	/* a label may take {ext}, and cannot be called "name" */
 	check("a,ext=zip", "{name}.{ext}", "a.zip");
-	/* nothing is encoded */
-	check("a/b,c=ä%20/../?&#", "{name}{c}", "a/bä%20/../?&#");
+	/* what has a meaning in a URL, or none there, is encoded */
+	check("a/b,c=ä%20/../?&#+~", "{name}{c}", "a/b%C3%A4%20/../%3F&%23+~");
+	check("a:1%2C2,c=100%", "{version}{c}", "1,2100%25");
 	check("a", "", "");
 	check("a", "https://x/no-template", "https://x/no-template");
 }

@@ -189,6 +189,37 @@ static void numbers_between_get_the_default(void **unused)
 	free(p.code);
 }
 
+/* Not the same rules for every door, but one door. */
+static void other_architectures_can_be_shut_out(void **unused)
+{
+	static const struct seccomp_rule rules[] = { { "read", SECCOMP_ACTION_ALLOW } };
+	const struct seccomp_spec spec = { .default_action = SECCOMP_ACTION_ERRNO,
+					   .default_errno = 38,
+					   .rules = rules,
+					   .n_rules = ARRAY_SIZE(rules),
+					   .native_only = true };
+	struct seccomp_arch list[SECCOMP_ARCH_MAX];
+	unsigned n = seccomp_arch_list(list);
+	struct error err = { 0 };
+	struct program p = { 0 };
+	void *code = NULL;
+
+	(void)unused;
+	assert_int_equal(seccomp_compile(&spec, &code, &p.n, &err), 0);
+	p.code = code;
+	for (unsigned i = 0; i < n; i++) {
+		const struct seccomp_data data = {
+			.arch = list[i].audit,
+			.nr = (int)seccomp_arch_number(&list[i], "read"),
+		};
+		uint32_t refused = list[i].audit == list[0].audit ? SECCOMP_RET_ERRNO | 38
+								  : SECCOMP_RET_KILL_PROCESS;
+
+		assert_int_equal(run(&p, &data), i == 0 ? SECCOMP_RET_ALLOW : refused);
+	}
+	free(p.code);
+}
+
 static void nothing_but_a_default_is_a_filter_too(void **unused)
 {
 	struct program p = compile(NULL, 0, SECCOMP_ACTION_ALLOW, 0);
@@ -288,6 +319,7 @@ static void digest_names_the_filter(void **unused)
 	DIFFERS(b.default_errno = 2);
 	DIFFERS(b.default_action = SECCOMP_ACTION_KILL);
 	DIFFERS(b.n_rules = 1);
+	DIFFERS(b.native_only = true);
 	DIFFERS(other[0].syscall = "write");
 	DIFFERS(other[0].errno_value = 2);
 	DIFFERS(other[0].compare[0].value = 0);
@@ -303,6 +335,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(programs_decide_as_the_rules_say),
 		cmocka_unit_test(numbers_between_get_the_default),
+		cmocka_unit_test(other_architectures_can_be_shut_out),
 		cmocka_unit_test(nothing_but_a_default_is_a_filter_too),
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(too_much_is_refused),

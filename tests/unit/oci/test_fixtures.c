@@ -2,23 +2,9 @@
  * The tables of tests/fixtures/oci (its README describes the format), one test a case. What becomes
  * an image manifest of appc is also read by appc, without a fault.
  */
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <jansson.h>
+#include "cases.h"
 
 #include "oci/oci.h"
-
-enum { MAX_FILE_BYTES = 1 << 20, MAX_FILES = 16 };
-
-struct fixture {
-	const char *area;
-	const json_t *bases; /* documents by name */
-	const json_t *entry;
-};
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -48,7 +34,7 @@ static void merge(json_t *into, const json_t *patch)
 }
 
 /* The base document with the case's changes; the caller frees. */
-static char *document(const struct fixture *f, const char *base, const char *changes)
+static char *document(const struct test_case *f, const char *base, const char *changes)
 {
 	const json_t *patch = json_object_get(f->entry, changes);
 	_json_ json_t *root = NULL;
@@ -65,7 +51,7 @@ static char *document(const struct fixture *f, const char *base, const char *cha
 
 /* The text that the case is about: "text", or its "base" with "set". "repeat" puts a text in place
  * of each "@" of it, so many times. */
-static char *case_text(const struct fixture *f)
+static char *case_text(const struct test_case *f)
 {
 	const json_t *repeat = json_object_get(f->entry, "repeat");
 	_buf_ struct buf b = BUF_INIT(64 << 20);
@@ -87,7 +73,7 @@ static char *case_text(const struct fixture *f)
 }
 
 /* "expect" is "ok" or another word for success, or {"error": "part of the sentence"}. */
-static void check_result(const struct fixture *f, int r, const struct error *err)
+static void check_result(const struct test_case *f, int r, const struct error *err)
 {
 	const json_t *error = json_object_get(json_object_get(f->entry, "expect"), "error");
 
@@ -102,7 +88,7 @@ static void check_result(const struct fixture *f, int r, const struct error *err
 		fail_msg("\"%s\" does not say \"%s\"", err->text, json_string_value(error));
 }
 
-static void run_kind(const struct fixture *f)
+static void run_kind(const struct test_case *f)
 {
 	static const char *const kinds[] = { [OCI_MANIFEST] = "manifest", [OCI_INDEX] = "index" };
 	_free_ char *text = case_text(f);
@@ -114,7 +100,7 @@ static void run_kind(const struct fixture *f)
 		assert_string_equal(kinds[r], text_of(f->entry, "expect"));
 }
 
-static void run_manifest(const struct fixture *f)
+static void run_manifest(const struct test_case *f)
 {
 	static const char *const compressions[] = {
 		[OCI_PLAIN] = "plain", [OCI_GZIP] = "gzip", [OCI_ZSTD] = "zstd"
@@ -135,7 +121,7 @@ static void run_manifest(const struct fixture *f)
 }
 
 /* "expect": {"chosen": N} (the entry's size), or {"error": ...} of reading or choosing. */
-static void run_index(const struct fixture *f)
+static void run_index(const struct test_case *f)
 {
 	const json_t *chosen = json_object_get(json_object_get(f->entry, "expect"), "chosen");
 	const char *arch = text_of(f->entry, "arch");
@@ -154,7 +140,7 @@ static void run_index(const struct fixture *f)
 		assert_int_equal(choice->descriptor.size, json_integer_value(chosen));
 }
 
-static void run_config(const struct fixture *f)
+static void run_config(const struct test_case *f)
 {
 	_oci_config_ struct oci_config c = { 0 };
 	_free_ char *text = case_text(f);
@@ -165,7 +151,7 @@ static void run_config(const struct fixture *f)
 
 /* ---- references ------------------------------------------------------------------------------ */
 
-static void run_reference(const struct fixture *f)
+static void run_reference(const struct test_case *f)
 {
 	const json_t *expect = json_object_get(f->entry, "expect");
 	char name[LIMIT_NAME_BYTES + 1];
@@ -188,7 +174,7 @@ static void run_reference(const struct fixture *f)
 	assert_true(appc_is_identifier(name));
 }
 
-static void run_digest(const struct fixture *f)
+static void run_digest(const struct test_case *f)
 {
 	_free_ char *text = case_text(f);
 	const json_t *data = json_object_get(f->entry, "of");
@@ -231,7 +217,7 @@ static const json_t *annotation(const json_t *manifest, const char *name)
 	return NULL;
 }
 
-static void check_written(const struct fixture *f, const char *text)
+static void check_written(const struct test_case *f, const char *text)
 {
 	_json_ json_t *manifest = json_loads(text, 0, NULL);
 	const char *key;
@@ -252,7 +238,7 @@ static void check_written(const struct fixture *f, const char *text)
 	}
 }
 
-static void check_warnings(const struct fixture *f, const struct appc_faults *faults)
+static void check_warnings(const struct test_case *f, const struct appc_faults *faults)
 {
 	const json_t *expected = json_object_get(f->entry, "warnings"), *text;
 	size_t i;
@@ -280,7 +266,7 @@ static void check_reads(const char *text)
 	assert_int_equal(faults.n, 0);
 }
 
-static void run_appc(const struct fixture *f)
+static void run_appc(const struct test_case *f)
 {
 	const char *version = text_of(f->entry, "version");
 	const struct oci_accounts accounts = {
@@ -322,13 +308,13 @@ static void run_fixture(void **state)
 {
 	static const struct {
 		const char *as;
-		void (*run)(const struct fixture *f);
+		void (*run)(const struct test_case *f);
 	} ways[] = {
 		{ "kind", run_kind },     { "manifest", run_manifest },   { "index", run_index },
 		{ "config", run_config }, { "reference", run_reference }, { "digest", run_digest },
 		{ "appc", run_appc },
 	};
-	const struct fixture *f = *state;
+	const struct test_case *f = *state;
 	const char *as = text_of(f->entry, "as");
 
 	as = *as ? as : f->area;
@@ -341,76 +327,7 @@ static void run_fixture(void **state)
 	fail_msg("\"%s\" is no way to read a case", as);
 }
 
-static json_t *load(int dirfd, const char *name)
-{
-	_free_ char *text = NULL;
-	json_error_t error;
-	json_t *root;
-	size_t len;
-
-	if (file_read(dirfd, name, MAX_FILE_BYTES, &text, &len) < 0)
-		return NULL;
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-	if (!root)
-		fprintf(stderr, "%s:%d: %s\n", name, error.line, error.text);
-	return root;
-}
-
-/* dir_each() calls it: every NAME.json into the object in arg. */
-static int load_named(int dirfd, const char *name, void *arg)
-{
-	_free_ char *stem = strdup(name);
-	json_t *root;
-
-	if (!stem || !str_ends(name, ".json"))
-		return stem ? 0 : -ENOMEM;
-	stem[strlen(name) - strlen(".json")] = '\0';
-	root = load(dirfd, name);
-	return root && json_object_set_new(arg, stem, root) == 0 ? 0 : -EINVAL;
-}
-
-static int run_all(const json_t *files, const json_t *bases)
-{
-	_free_ struct fixture *fixtures = NULL;
-	_free_ struct CMUnitTest *tests = NULL;
-	size_t n = 0, max = 1, i;
-	const char *area;
-	json_t *file, *entry;
-
-	json_object_foreach((json_t *)files, area, file)
-		max += json_array_size(file);
-	fixtures = calloc(max, sizeof(*fixtures));
-	tests = calloc(max, sizeof(*tests));
-	if (!fixtures || !tests)
-		return 1;
-	json_object_foreach((json_t *)files, area, file) {
-		json_array_foreach(file, i, entry) {
-			fixtures[n] = (struct fixture){ area, bases, entry };
-			tests[n] = (struct CMUnitTest){
-				.name = json_string_value(json_object_get(entry, "name")),
-				.test_func = run_fixture,
-				.initial_state = &fixtures[n],
-			};
-			if (!tests[n].name)
-				tests[n].name = text_of(entry, "text");
-			n++;
-		}
-	}
-	fprintf(stderr, "%zu cases of %zu files\n", n, json_object_size(files));
-	return n == 0 || _cmocka_run_group_tests("oci", tests, n, NULL, NULL);
-}
-
 int main(int argc, char **argv)
 {
-	_close_ int dirfd = argc == 2 ? open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	_close_ int basefd = dirfd >= 0 ? openat(dirfd, "base", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-					: -1;
-	_json_ json_t *files = json_object(), *bases = json_object();
-
-	if (basefd < 0 || dir_each(dirfd, load_named, files) < 0 ||
-	    dir_each(basefd, load_named, bases) < 0) {
-		fprintf(stderr, "usage: test-oci-fixtures DIRECTORY (tests/fixtures/oci)\n");
-		return 1;
-	}
-	return run_all(files, bases);
+	return cases_main("oci", argc, argv, run_fixture);
 }

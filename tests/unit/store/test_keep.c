@@ -1,49 +1,12 @@
 /* Pins, shared blobs, strays, the last use. Needs no privileges. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "fixture.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include "store/store.h"
-
-struct fixture {
-	char path[64];
-	struct store *store;
-	int dirfd;
-	struct error err;
-	char seen[4096]; /* "object|image's first digit|why\n" */
-};
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	if (!f)
-		return -1;
-	snprintf(f->path, sizeof(f->path), "/tmp/test-keep-XXXXXX");
-	assert_non_null(mkdtemp(f->path));
-	assert_int_equal(store_open(&f->store, f->path, true, &f->err), 0);
-	f->dirfd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	_close_ int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	store_close(f->store);
-	close(f->dirfd);
-	assert_int_equal(path_remove_tree(tmp, f->path + strlen("/tmp/")), 0);
-	free(f);
-	return 0;
-}
+/* "object|image's first digit|why\n", of one walk. */
+static char seen[4096];
 
 static void id_of(char id[STORE_ID_TEXT], char digit)
 {
@@ -173,28 +136,27 @@ static void test_last_use(void **state)
 
 /* ---- strays ---------------------------------------------------------------------------------- */
 
-static int note(const struct store_stray *stray, void *arg)
+static int note(const struct store_stray *stray, _unused_ void *arg)
 {
-	struct fixture *f = arg;
-	size_t used = strlen(f->seen);
+	size_t used = strlen(seen);
 
-	snprintf(f->seen + used, sizeof(f->seen) - used, "%s|%c|%s\n", stray->object,
+	snprintf(seen + used, sizeof(seen) - used, "%s|%c|%s\n", stray->object,
 		 stray->id ? stray->id[7] : '-', stray->is_index ? "index" : stray->why);
 	return 0;
 }
 
 static void look(struct fixture *f)
 {
-	f->seen[0] = '\0';
+	seen[0] = '\0';
 	assert_int_equal(store_lock(f->store, STORE_LOCK_EXCLUSIVE, &f->err), 0);
-	assert_int_equal(store_each_stray(f->store, note, f, &f->err), 0);
+	assert_int_equal(store_each_stray(f->store, note, NULL, &f->err), 0);
 	store_unlock(f->store);
 }
 
-static void assert_seen(struct fixture *f, const char *line)
+static void assert_seen(const char *line)
 {
-	if (!strstr(f->seen, line))
-		fail_msg("%s: not in:\n%s", line, f->seen);
+	if (!strstr(seen, line))
+		fail_msg("%s: not in:\n%s", line, seen);
 }
 
 static void make(struct fixture *f, const char *path)
@@ -212,7 +174,7 @@ static void test_a_good_store_has_no_strays(void **state)
 	add(f, 'c', "c", "implied", "etc");
 	assert_int_equal(store_stage(f->store, &staged, &f->err), 0); /* somebody is at it */
 	look(f);
-	assert_string_equal(f->seen, "");
+	assert_string_equal(seen, "");
 	store_discard(f->store, &staged);
 }
 
@@ -236,20 +198,20 @@ static void test_strays(void **state)
 	assert_int_equal(mkdirat(f->dirfd, "partial/x", 0755), 0);
 	make(f, "names/nobody");
 	look(f);
-	assert_seen(f, "/.info.tmp|a|no file of an image has this name\n");
-	assert_seen(f, "/origin|a|it is no regular file\n");
-	assert_seen(f, "images/README|-|it is no image\n");
-	assert_seen(f, "core|-|nothing of the store has this name\n");
-	assert_seen(f, "staging/file|-|who made it has died\n");
-	assert_seen(f, "staging/import.1|-|who made it has died\n");
-	assert_seen(f, "partial/x|-|it is no download\n");
-	assert_seen(f, "names/nobody|-|index\n");
+	assert_seen("/.info.tmp|a|no file of an image has this name\n");
+	assert_seen("/origin|a|it is no regular file\n");
+	assert_seen("images/README|-|it is no image\n");
+	assert_seen("core|-|nothing of the store has this name\n");
+	assert_seen("staging/file|-|who made it has died\n");
+	assert_seen("staging/import.1|-|who made it has died\n");
+	assert_seen("partial/x|-|it is no download\n");
+	assert_seen("names/nobody|-|index\n");
 	assert_int_equal(store_stray_remove(f->store, "core", &f->err), 0);
 	assert_int_equal(store_stray_remove(f->store, directory, &f->err), 0);
 	assert_int_equal(store_stray_remove(f->store, "../x", &f->err), -EXDEV);
 	look(f);
-	assert_null(strstr(f->seen, "core"));
-	assert_null(strstr(f->seen, "/origin"));
+	assert_null(strstr(seen, "core"));
+	assert_null(strstr(seen, "/origin"));
 }
 
 static void test_the_index(void **state)
@@ -262,11 +224,11 @@ static void test_the_index(void **state)
 	assert_int_equal(unlinkat(f->dirfd, "names/a", 0), 0);
 	make(f, "names/b");
 	look(f);
-	assert_seen(f, "names/a|-|index\n");
-	assert_seen(f, "names/b|-|index\n");
+	assert_seen("names/a|-|index\n");
+	assert_seen("names/b|-|index\n");
 	assert_int_equal(store_index_repair(f->store, &f->err), 0);
 	look(f);
-	assert_string_equal(f->seen, "");
+	assert_string_equal(seen, "");
 	assert_int_equal(store_find_name(f->store, "a", "", found, &f->err), 0);
 }
 
@@ -286,8 +248,6 @@ static void test_repairing_files(void **state)
 	assert_int_equal(store_manifest(f->store, id, &text, &len, &f->err), 0);
 	assert_string_equal(text, "{ }");
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
 {

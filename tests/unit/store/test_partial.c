@@ -1,8 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "fixture.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -10,42 +6,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "store/store.h"
-
 #define SECOND 1000000000LL
-
-struct fixture {
-	char path[64];
-	struct store *store;
-	int dirfd; /* of the store */
-	struct error err;
-};
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	if (!f)
-		return -1;
-	snprintf(f->path, sizeof(f->path), "/tmp/test-partial-XXXXXX");
-	assert_non_null(mkdtemp(f->path));
-	assert_int_equal(store_open(&f->store, f->path, true, &f->err), 0);
-	f->dirfd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	_close_ int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	store_close(f->store);
-	close(f->dirfd);
-	assert_int_equal(path_remove_tree(tmp, f->path + strlen("/tmp/")), 0);
-	free(f);
-	return 0;
-}
 
 static void begin(struct fixture *f, const char *name, struct store_partial *ret)
 {
@@ -391,22 +352,20 @@ static void test_race(void **state)
 		assert_int_equal(ended(pids[i]), 0);
 }
 
-#define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_outlives),
-		test(test_link),
-		test(test_fresh),
-		test(test_waits),
-		test(test_removed_meanwhile),
-		test(test_helper_holds_data),
-		test(test_interrupted),
-		test(test_collect),
-		test(test_collect_strays),
-		test(test_refuses_strange_data),
-		test(test_race),
+		TEST(outlives),
+		TEST(link),
+		TEST(fresh),
+		TEST(waits),
+		TEST(removed_meanwhile),
+		TEST(helper_holds_data),
+		TEST(interrupted),
+		TEST(collect),
+		TEST(collect_strays),
+		TEST(refuses_strange_data),
+		TEST(race),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,49 +1,10 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "fixture.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-
-#include "store/store.h"
-
-struct fixture {
-	char path[64];
-	struct store *store;
-	int dirfd; /* of the store */
-	struct error err;
-};
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	if (!f)
-		return -1;
-	snprintf(f->path, sizeof(f->path), "/tmp/test-store-XXXXXX");
-	assert_non_null(mkdtemp(f->path));
-	assert_int_equal(store_open(&f->store, f->path, true, &f->err), 0);
-	f->dirfd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	_close_ int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	store_close(f->store);
-	close(f->dirfd);
-	assert_int_equal(path_remove_tree(tmp, f->path + strlen("/tmp/")), 0);
-	free(f);
-	return 0;
-}
 
 /* An ID that begins with these digits, the rest "0". */
 static const char *id_of(const char *digits)
@@ -75,9 +36,14 @@ static int add(struct fixture *f, const char *digits, const char *name, const ch
 	};
 	struct store_staged staged;
 
+	int r;
+
 	memcpy(info.id, id_of(digits), STORE_ID_TEXT);
 	stage(f, &staged);
-	return store_adopt(f->store, &staged, &info, "{}", 2, &f->err);
+	r = store_adopt(f->store, &staged, &info, "{}", 2, &f->err);
+	if (r == STORE_EXISTS)
+		store_discard(f->store, &staged);
+	return r;
 }
 
 static void assert_found(struct fixture *f, const char *name, const char *labels,
@@ -196,6 +162,67 @@ static void test_import_again(void **state)
 	assert_int_equal(store_info(f->store, id_of("a"), &info, &f->err), 0);
 	assert_int_equal(info.imported_ns, 3);
 	store_info_deinit(&info);
+}
+
+/* One image once more, with another archive and a file that the first did not have. */
+static void stage_again(struct fixture *f, struct store_staged *staged)
+{
+	struct store_info info = { .name = (char *)"app",
+				   .labels = (char *)"version=1",
+				   .imported_ns = 5,
+				   .archive_size = 9,
+				   .source = (char *)"again" };
+
+	memcpy(info.id, id_of("a"), STORE_ID_TEXT);
+	assert_int_equal(store_stage(f->store, staged, &f->err), 0);
+	assert_int_equal(file_write(staged->fd, "aci", "different", 9, 0600, 0), 0);
+	assert_int_equal(file_write(staged->fd, "more", "x", 1, 0600, 0), 0);
+	assert_int_equal(store_adopt(f->store, staged, &info, "{}", 2, &f->err), STORE_EXISTS);
+	assert_true(staged->fd >= 0);
+}
+
+static void test_replace(void **state)
+{
+	struct fixture *f = *state;
+	struct store_staged staged = STORE_STAGED_NONE;
+	_store_info_ struct store_info info = { 0 };
+	_free_ char *archive = NULL, *more = NULL;
+	size_t len;
+
+	assert_int_equal(add(f, "a", "app", "version=1", 1), 0);
+	assert_int_equal(store_pin(f->store, id_of("a"), true, &f->err), 0);
+	stage_again(f, &staged);
+	assert_int_equal(store_lock(f->store, STORE_LOCK_EXCLUSIVE, &f->err), 0);
+	assert_int_equal(store_replace(f->store, &staged, id_of("a"), &f->err), 0);
+	store_unlock(f->store);
+	assert_int_equal(staged.fd, -1);
+	assert_int_equal(entries(f, "staging"), 0);
+	assert_found(f, "app", "version=1", "a");
+	assert_true(store_is_pinned(f->store, id_of("a")));
+	assert_int_equal(store_read(f->store, id_of("a"), "aci", &archive, &len, &f->err), 0);
+	assert_string_equal(archive, "different");
+	assert_int_equal(store_read(f->store, id_of("a"), "more", &more, &len, &f->err), 0);
+	assert_string_equal(more, "x");
+	assert_int_equal(store_info(f->store, id_of("a"), &info, &f->err), 0);
+	assert_int_equal(info.archive_size, 9);
+	assert_string_equal(info.source, "again");
+}
+
+static void test_replace_what_has_gone(void **state)
+{
+	struct fixture *f = *state;
+	struct store_staged staged = STORE_STAGED_NONE;
+
+	assert_int_equal(add(f, "a", "app", "version=1", 1), 0);
+	stage_again(f, &staged);
+	assert_int_equal(store_remove(f->store, id_of("a"), &f->err), 0);
+	assert_int_equal(store_lock(f->store, STORE_LOCK_EXCLUSIVE, &f->err), 0);
+	assert_int_equal(store_replace(f->store, &staged, id_of("a"), &f->err), STORE_MISSING);
+	store_unlock(f->store);
+	assert_int_equal(entries(f, "staging"), 1);
+	store_discard(f->store, &staged);
+	assert_int_equal(entries(f, "staging"), 0);
+	assert_int_equal(entries(f, "images"), 0);
 }
 
 /* A name file is an index: what it says wrong or not at all is no harm. */
@@ -585,8 +612,6 @@ static void test_volume_name(_unused_ void **state)
 	assert_int_equal(strlen(name), 141);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -595,6 +620,8 @@ int main(void)
 		TEST(label_text),
 		TEST(name_of_255_bytes),
 		TEST(import_again),
+		TEST(replace),
+		TEST(replace_what_has_gone),
 		TEST(stale_lines),
 		TEST(prefixes),
 		TEST(what_is_no_id),
