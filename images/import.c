@@ -1,12 +1,12 @@
 /*
- * Import: the archive is copied into the store's staging area first and read from there, so that
- * what is kept is what was hashed. The tree grows in the mosaic's staging area. Nothing is seen by
+ * Import: the archive is copied into the store's staging area and read from there, so that what is
+ * kept is what was hashed. The tree grows in the mosaic's staging area. Nothing is seen by
  * anybody until both are complete; then the volume appears, then the image, then its name.
  */
 #include <fcntl.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 
+#include "images/feed.h"
 #include "images/internal.h"
 #include "images/oci.h"
 
@@ -14,7 +14,8 @@
 struct import {
 	struct adoption adoption;
 	struct unpacked unpacked;
-	int archive; /* staged "aci" */
+	int archive;      /* staged "aci" */
+	struct feed feed; /* of it, while it is being copied */
 };
 
 enum { FAULTS_SHOWN = 3 };
@@ -43,32 +44,20 @@ static void import_deinit(struct import *i)
 {
 	adoption_deinit(&i->adoption);
 	unpacked_deinit(&i->unpacked);
+	feed_end(&i->feed);
 	cleanup_close(&i->archive);
 }
 #define _import_ _cleanup_(import_deinit)
 
 /* ---- the archive into the staging area ------------------------------------------------------- */
 
-static int copy_archive(int from, int to, struct error *err)
+static int copy_archive(struct import *i, int from, struct error *err)
 {
-	ssize_t n;
+	_close_ int to = openat(i->adoption.staged.fd, "aci", O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
 
-	while ((n = copy_file_range(from, NULL, to, NULL, 1 << 30, 0)) != 0) {
-		if (n > 0 || errno == EINTR)
-			continue;
-		if (errno != EXDEV && errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS)
-			return error_set(err, -errno, "cannot copy the archive into the store");
-		break;
-	}
-	/* between file systems that cannot do this together */
-	while (n != 0) {
-		n = sendfile(to, from, NULL, 1 << 30);
-		if (n < 0 && errno != EINTR)
-			return error_set(err, -errno, "cannot copy the archive into the store");
-	}
-	/* it has to be on the disk in the end: it may go there while it is unpacked */
-	(void)sync_file_range(to, 0, 0, SYNC_FILE_RANGE_WRITE);
-	return lseek(to, 0, SEEK_SET) < 0 ? error_set(err, -errno, "cannot read the archive") : 0;
+	if (to < 0)
+		return error_set(err, -errno, "cannot make a file in the store");
+	return feed_begin(&i->feed, from, to, i->archive, err);
 }
 
 /* An image directory becomes the archive that images_build() would make of it. */
@@ -113,19 +102,26 @@ static int stage_archive(struct import *i, const char *path, struct error *err)
 			    0600);
 	if (i->archive < 0)
 		return error_set(err, -errno, "cannot make a file in the store");
-	return S_ISDIR(st.st_mode) ? pack_directory(i, from, err)
-				   : copy_archive(from, i->archive, err);
+	return S_ISDIR(st.st_mode) ? pack_directory(i, from, err) : copy_archive(i, from, err);
 }
 
 /* ---- from the archive to the image ----------------------------------------------------------- */
 
 static int unpack(struct import *i, const struct images_progress *progress, struct error *err)
 {
+	const struct unpacking u = {
+		.archive = i->archive,
+		.feed = i->feed.out,
+		.archive_size = i->feed.size,
+		.progress = progress,
+	};
 	struct adoption *a = &i->adoption;
 	_close_ int root = -1;
 	int r = mosaic_stage(a->im->mosaic, &a->tree, &root, err);
 
-	return r < 0 ? r : images_unpack(a->im, i->archive, root, &i->unpacked, progress, err);
+	if (r == 0)
+		r = images_unpack_fed(a->im, &u, root, &i->unpacked, err);
+	return r < 0 ? feed_failed(&i->feed, r, err) : feed_finish(&i->feed, err);
 }
 
 /* What render.c wants to know and no file system keeps. */
@@ -173,7 +169,7 @@ static int take_in(struct import *i, const struct images_arrival *from, struct e
 
 static void import_init(struct import *i, const struct images *im, struct appc_faults *faults)
 {
-	*i = (struct import){ .unpacked = { .faults = faults }, .archive = -1 };
+	*i = (struct import){ .unpacked = { .faults = faults }, .archive = -1, .feed = FEED_NONE };
 	adoption_init(&i->adoption, im);
 }
 

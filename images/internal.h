@@ -35,6 +35,8 @@ void helper_reap(int *pidfd);
 
 struct nettle_hash; /* <nettle/nettle-meta.h> */
 
+struct behind;
+
 struct stream {
 	int in, out;                    /* out -1: nowhere */
 	const struct nettle_hash *hash; /* digest_sha512, nettle_sha256: of all that came */
@@ -46,10 +48,12 @@ struct stream {
 	 * far, by the position of its descriptor; -1: no limit. Several streams that are one image
 	 * share the limits: what those before this one came to. */
 	int archive;
+	int feed; /* a pipe by which it is read, of which that position is the other end; -1 */
 	uint64_t archive_size;
 	uint64_t bytes_before, archive_before;
 	const struct images_progress *progress;
-	const char *what; /* for the progress and errors */
+	const char *what;      /* for the progress and errors */
+	struct behind *behind; /* hears of what went on; NULL: nobody does */
 };
 
 /* To the end of in, or until out has no reader (cut). */
@@ -75,6 +79,16 @@ void unpacked_deinit(struct unpacked *u);
  * when tree is -1. -EBADMSG when it is no image: the faults say why. */
 int images_unpack(const struct images *im, int archive, int tree, struct unpacked *ret,
 		  const struct images_progress *progress, struct error *err) _must_check_;
+
+/* Likewise, of an archive that may still be growing. */
+struct unpacking {
+	int archive;           /* its first bytes are there */
+	int feed;              /* gives all of it (feed.h); -1: archive is complete */
+	uint64_t archive_size; /* what it comes to */
+	const struct images_progress *progress;
+};
+int images_unpack_fed(const struct images *im, const struct unpacking *u, int tree,
+		      struct unpacked *ret, struct error *err) _must_check_;
 
 /* ---- unpack_files.c: an archive of plain files through carob-unpack -------------------------- */
 

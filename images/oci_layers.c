@@ -8,6 +8,7 @@
 #include <nettle/nettle-meta.h>
 #include <sys/stat.h>
 
+#include "images/behind.h"
 #include "images/digest.h"
 #include "images/oci.h"
 #include "images/passage.h"
@@ -26,6 +27,7 @@ struct laying {
 	const struct oci_laying *job;
 	struct error *err;
 	struct layer layers[1 + AHEAD]; /* that of number i: i modulo their number */
+	struct behind behind;
 	size_t begun, done;
 	uint64_t bytes, archive, members, size; /* of those that are done */
 };
@@ -91,11 +93,12 @@ static int begin(struct laying *l)
 		     hash_of(image->config.diff_ids[number]), l->err);
 	layer->passage.stream.what = layer->what;
 	layer->passage.stream.progress = l->job->progress;
+	layer->passage.stream.behind = &l->behind;
 	layer->blob = open_blob(l, number);
 	l->begun++;
 	if (layer->blob < 0)
 		return layer->blob;
-	return passage_begin(&layer->passage, layer->blob,
+	return passage_begin(&layer->passage, layer->blob, -1,
 			     image->manifest.compressions[number] != OCI_PLAIN);
 }
 
@@ -177,14 +180,16 @@ static int lay_all(struct laying *l, int tree)
 
 int oci_lay_layers(const struct oci_laying *job, int tree, uint64_t *ret_size, struct error *err)
 {
-	struct laying l = { .job = job, .err = err };
+	struct laying l = { .job = job, .err = err, .behind = BEHIND_NONE };
 	int r;
 
 	if (job->image->manifest.n_layers != job->image->config.n_diff_ids)
 		return error_set(err, -EBADMSG,
 				 "the image has %zu layers and its configuration %zu diff IDs.",
 				 job->image->manifest.n_layers, job->image->config.n_diff_ids);
+	l.behind.tree = tree;
 	r = lay_all(&l, tree);
+	behind_end(&l.behind);
 	for (; l.done < l.begun; l.done++)
 		end_layer(layer_at(&l, l.done));
 	if (r == 0)

@@ -17,6 +17,7 @@ void passage_init(struct passage *p, const struct images *im, struct unpacked *u
 		.stream = { .in = -1,
 			    .out = -1,
 			    .archive = -1,
+			    .feed = -1,
 			    .hash = hash,
 			    .what = "the archive" },
 	};
@@ -212,17 +213,19 @@ static int conclude(struct passage *p)
 	return p->extracted && !p->stream.cut ? 0 : ended_badly(p, status);
 }
 
-int passage_begin(struct passage *p, int file, bool compressed)
+int passage_begin(struct passage *p, int file, int feed, bool compressed)
 {
+	int from = feed < 0 ? file : feed;
 	struct stat st;
 
 	if (fstat(file, &st) < 0)
 		return error_set(p->err, -errno, "cannot read %s", p->stream.what);
 	p->stream.archive = file;
 	p->stream.archive_size = (uint64_t)st.st_size;
+	p->stream.feed = feed;
 	if (compressed)
-		return start_decompressor(p, file);
-	p->stream.in = fcntl(file, F_DUPFD_CLOEXEC, 3);
+		return start_decompressor(p, from);
+	p->stream.in = fcntl(from, F_DUPFD_CLOEXEC, 3);
 	return p->stream.in < 0 ? error_set(p->err, -errno, "cannot read %s", p->stream.what) : 0;
 }
 

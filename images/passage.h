@@ -25,8 +25,9 @@ struct passage {
 void passage_init(struct passage *p, const struct images *im, struct unpacked *unpacked,
 		  const struct nettle_hash *hash, struct error *err);
 
-/* Starts on the file, at its beginning; it stays the caller's and must stay open. */
-int passage_begin(struct passage *p, int file, bool compressed) _must_check_;
+/* Starts on the file, at its beginning; it stays the caller's and must stay open. feed: a pipe that
+ * gives its bytes while it is being written (feed.h), likewise; -1: it is complete. */
+int passage_begin(struct passage *p, int file, int feed, bool compressed) _must_check_;
 
 /* All of it into the tree (or nowhere: -1). 0 also when there were faults, which then are in
  * unpacked->faults: nothing else is certain in that case but p->stream.cut. */

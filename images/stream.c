@@ -7,11 +7,16 @@
 #include <nettle/nettle-meta.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "images/behind.h"
 #include "images/internal.h"
 
-enum { BLOCK = 512 << 10 };
+enum {
+	BLOCK = 512 << 10,
+	WATCH_STEP = 4 << 20, /* bytes between two looks at the archive's position */
+};
 
 #define PROGRESS_NS 200000000 /* between two reports */
 
@@ -59,6 +64,12 @@ static void guard_end(struct pipe_guard *g)
 			;
 	sigprocmask(SIG_SETMASK, &g->old, NULL);
 }
+
+struct watch {
+	off_t at; /* in the archive, -1: unknown */
+	uint64_t next_bytes;
+	int64_t next_report;
+};
 
 /* A little archive that becomes a large tree. Checked all the way, so that a bomb is noticed
  * when it goes off and not when the disk is full. */
@@ -141,28 +152,52 @@ static bool is_pipe(int fd)
 	return fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
+/* What was put into the feed and not yet taken out was not read. Asked for first: what comes in
+ * between makes a little too much of what was read, never too little. */
+static off_t position(const struct stream *s)
+{
+	int waiting = 0;
+
+	if (s->feed >= 0 && ioctl(s->feed, FIONREAD, &waiting) < 0)
+		waiting = 0;
+	return lseek(s->archive, 0, SEEK_CUR) - waiting;
+}
+
+/* How much of the archive was read. To ask for it too often keeps whoever reads the archive waiting
+ * and this process with it: both hold the descriptor for that. */
+static int look_at_archive(struct stream *s, struct watch *w, bool last, struct error *err)
+{
+	int r = 0;
+
+	if (last || s->bytes >= w->next_bytes) {
+		w->at = s->archive < 0 ? -1 : position(s);
+		r = check_ratio(s, w->at, err);
+		w->next_bytes = s->bytes + WATCH_STEP;
+	}
+	if (s->progress && time_boot_ns() >= w->next_report) {
+		s->progress->report(s->progress->arg, s->what,
+				    w->at < 0 ? s->bytes : (uint64_t)w->at, s->archive_size);
+		w->next_report = time_boot_ns() + PROGRESS_NS;
+	}
+	return r;
+}
+
 static int run(struct stream *s, const struct pipe_guard *g, char *block, struct error *err)
 {
 	int (*step)(struct stream *, char *, size_t *,
 		    struct error *) = is_pipe(s->in) && is_pipe(s->out) ? tee_block : copy_block;
-	int64_t next_report = 0;
+	struct watch watch = { .at = -1 };
 	size_t n = 1;
 	int r = 0;
 
 	while (r == 0 && n && !s->cut) {
-		off_t at;
-
 		r = guard_wait(g, s->in, err);
 		if (r == 0)
 			r = step(s, block, &n, err);
-		at = s->archive < 0 ? -1 : lseek(s->archive, 0, SEEK_CUR);
 		if (r == 0)
-			r = check_ratio(s, at, err);
-		if (s->progress && time_boot_ns() >= next_report) {
-			s->progress->report(s->progress->arg, s->what,
-					    at < 0 ? s->bytes : (uint64_t)at, s->archive_size);
-			next_report = time_boot_ns() + PROGRESS_NS;
-		}
+			r = look_at_archive(s, &watch, n == 0 || s->cut, err);
+		if (s->behind)
+			behind_note(s->behind, s->bytes_before + s->bytes);
 	}
 	return r;
 }

@@ -1,6 +1,7 @@
 /* An archive of appc through carob-unpack: see passage.h. */
 #include <unistd.h>
 
+#include "images/behind.h"
 #include "images/digest.h"
 #include "images/passage.h"
 
@@ -51,25 +52,45 @@ static bool is_encrypted(int archive)
 	return packet && n >= 3 && head[2] == 4;
 }
 
+static int pass(struct passage *p, const struct unpacking *u, int tree)
+{
+	int r = passage_begin(p, u->archive, u->feed, is_compressed(u->archive));
+
+	if (u->feed >= 0)
+		p->stream.archive_size = u->archive_size;
+	return r == 0 ? passage_run(p, tree < 0 ? "--check" : "--extract", tree) : r;
+}
+
 int images_unpack(const struct images *im, int archive, int tree, struct unpacked *ret,
 		  const struct images_progress *progress, struct error *err)
 {
+	const struct unpacking u = { .archive = archive, .feed = -1, .progress = progress };
+
+	return images_unpack_fed(im, &u, tree, ret, err);
+}
+
+int images_unpack_fed(const struct images *im, const struct unpacking *u, int tree,
+		      struct unpacked *ret, struct error *err)
+{
 	_unpacked_ struct unpacked unpacked = { .faults = ret->faults,
 						.implied = BUF_INIT(UNPACK_REPORT_BYTES) };
+	struct behind behind = BEHIND_NONE;
 	struct passage p;
 	int r;
 
-	if (is_encrypted(archive)) {
+	if (is_encrypted(u->archive)) {
 		r = appc_fault(ret->faults, "",
 			       "it is encrypted (OpenPGP); decrypt it first: gpg --decrypt");
 		return r < 0 ? r : images_faults_error(ret->faults, "the archive", err);
 	}
 	passage_init(&p, im, &unpacked, &digest_sha512, err);
-	p.stream.progress = progress;
-	r = passage_begin(&p, archive, is_compressed(archive));
-	if (r == 0)
-		r = passage_run(&p, tree < 0 ? "--check" : "--extract", tree);
+	p.stream.progress = u->progress;
+	p.stream.behind = &behind;
+	behind.tree = tree;
+	behind.archive = u->feed < 0 ? u->archive : -1;
+	r = pass(&p, u, tree);
 	passage_end(&p);
+	behind_end(&behind);
 	if (r < 0)
 		return r;
 	if (unpacked.faults->n_errors)
