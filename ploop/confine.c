@@ -63,7 +63,7 @@ int confine_rights(struct error *err)
 		{ 2, PROT_EXEC, 0 }, \
 	}
 
-int confine_calls(struct error *err)
+int limit_calls(struct error *err)
 {
 	static const struct seccomp_rule rules[] = {
 		{ "read", SECCOMP_ACTION_ALLOW },

@@ -52,7 +52,7 @@ static int run(bool writable, size_t n, struct error *err)
 	if (r == 0)
 		r = leave_parent(err);
 	if (r == 0)
-		r = confine_calls(err);
+		r = limit_calls(err);
 	if (r == 0)
 		server_run(server);
 	return r;
