@@ -102,8 +102,10 @@ static int sources_open(struct sources *s, const struct volume_copy *list)
 {
 	s->list = calloc(s->n, sizeof(*s->list));
 	s->roots = calloc(s->n, sizeof(*s->roots));
-	if (!s->list || !s->roots)
-		return error_set(s->err, -ENOMEM, "copies of %zu volumes", s->n);
+	if (!s->list || !s->roots) {
+		error_set(s->err, -ENOMEM, "copies of %zu volumes", s->n);
+		return -ENOMEM;
+	}
 	for (size_t i = 0; i < s->n; i++)
 		s->list[i] = (struct source){ &list[i], -1, LOOPDEV_NONE_OPEN, -1 };
 	qsort(s->list, s->n, sizeof(*s->list), by_name);

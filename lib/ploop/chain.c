@@ -78,7 +78,7 @@ static int lay_over(struct ploop_chain *c, size_t k, struct error *err)
 
 	if (r == 0)
 		r = image_read_table(c->fds[k], &h, &table, err);
-	if (r < 0)
+	if (!table)
 		return r;
 	for (uint32_t i = 0; i < h.entries && i < c->room; i++) {
 		if (table[i] == PLOOP_NOWHERE)
@@ -498,7 +498,7 @@ int ploop_merge(const int *fds, size_t n, int to, struct error *err)
 	_ploop_chain_ struct ploop_chain *c = NULL;
 	int r = open_to_read(fds, n, &c, err);
 
-	if (r < 0)
+	if (!c)
 		return r;
 	r = merge_into(c, to);
 	return r < 0 ? error_set(err, r, "cannot merge %zu images", n) : 0;
@@ -509,7 +509,7 @@ int ploop_has_data_from(const int *fds, size_t n, uint64_t bytes, struct error *
 	_ploop_chain_ struct ploop_chain *c = NULL;
 	int r = open_to_read(fds, n, &c, err);
 
-	if (r < 0)
+	if (!c)
 		return r;
 	for (uint32_t i = (uint32_t)(bytes / PLOOP_CLUSTER); i < c->top.entries; i++) {
 		const struct part whole = { .cluster = i, .len = PLOOP_CLUSTER };

@@ -184,7 +184,7 @@ int ploop_image_check(int fd, struct error *err)
 
 	if (r == 0)
 		r = image_read_table(fd, &h, &table, err);
-	if (r < 0)
+	if (!table)
 		return r;
 	if (fstat(fd, &st) < 0)
 		return error_set(err, -errno, "cannot look at an image");
