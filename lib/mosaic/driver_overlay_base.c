@@ -38,6 +38,13 @@ enum { EXCHANGE = 2 }; /* RENAME_EXCHANGE, which only newer C libraries declare 
 #define BASE_PREFIX ".base-"
 #define NEW_PARENT  "parent.new"
 
+static int set_times(int dirfd, const char *name, const struct stat *st)
+{
+	const struct timespec times[] = { st->st_atim, st->st_mtim };
+
+	return utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 int overlay_make_like(int dirfd, const char *name, int root, const struct stat *st)
 {
 	_close_ int fd = -1;
@@ -49,10 +56,11 @@ int overlay_make_like(int dirfd, const char *name, int root, const struct stat *
 	if ((st->st_uid || st->st_gid) &&
 	    fchownat(dirfd, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	if (flistxattr(root, NULL, 0) <= 0)
-		return 0;
-	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : copy_xattrs(root, fd, "trusted.overlay.");
+	if (flistxattr(root, NULL, 0) > 0) {
+		fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		r = fd < 0 ? -errno : copy_xattrs(root, fd, "trusted.overlay.");
+	}
+	return r < 0 ? r : set_times(dirfd, name, st);
 }
 
 static int lock_directory(int fd, int how)

@@ -17,8 +17,8 @@ setup_file() {
 teardown_file() {
 	umount "$BATS_FILE_TMPDIR/btrfs"
 	not grep -F "$BATS_FILE_TMPDIR" /proc/self/mountinfo
-	for _ in $(seq 50); do # the kernel takes its time
-		grep -rsF "$BATS_FILE_TMPDIR" /sys/block/loop*/loop/backing_file || return 0
+	for _ in $(seq 300); do # the kernel takes its time
+		grep -rqsF "$BATS_FILE_TMPDIR" /sys/block/loop*/loop/backing_file || return 0
 		sleep 0.1
 	done
 	return 1
