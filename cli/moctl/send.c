@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "cli/moctl/interrupted.h"
@@ -46,21 +47,58 @@ static int send_to(const struct sending *s, int fd, struct error *err)
 	return r;
 }
 
+/* A file without a name where the file system has such, so that nothing stays of one who is killed; else,
+ * or to take the place of another, one beside. 1: it has no name. */
+static int open_beside(const char *beside, int *ret_fd)
+{
+	char dir[LIMIT_PATH_BYTES];
+	char *slash;
+
+	snprintf(dir, sizeof(dir), "%s", beside);
+	slash = strrchr(dir, '/');
+	if (slash)
+		slash[slash == dir ? 1 : 0] = '\0';
+	*ret_fd = open(slash ? dir : ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	if (*ret_fd >= 0)
+		return 1;
+	*ret_fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return *ret_fd < 0 ? -errno : 0;
+}
+
+/* Gives the whole stream its name. */
+static int name_it(const struct sending *s, const char *beside, int unnamed_fd)
+{
+	const char *to = s->o->overwrite ? beside : s->file;
+	char fd[64];
+
+	if (unnamed_fd >= 0) {
+		snprintf(fd, sizeof(fd), "/proc/self/fd/%d", unnamed_fd);
+		if (linkat(AT_FDCWD, fd, AT_FDCWD, to, AT_SYMLINK_FOLLOW) < 0)
+			return -errno;
+		if (!s->o->overwrite)
+			return 0;
+	}
+	return (s->o->overwrite ? rename(beside, s->file) : link(beside, s->file)) < 0 ? -errno : 0;
+}
+
 /* Beside, then renamed or linked: a stream that is not whole gets no name. */
 static int send_to_new(const struct sending *s, const char *beside, struct error *err)
 {
-	_close_ int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	int r;
+	_close_ int fd = -1;
+	int r, unnamed = open_beside(beside, &fd);
 
-	if (fd < 0)
-		return error_set(err, -errno, "cannot write %s", s->file);
+	if (unnamed < 0)
+		return error_set(err, unnamed, "cannot write %s", s->file);
 	r = interrupted_begin(s->c->mosaic, beside);
 	if (r == 0)
 		r = send_to(s, fd, err);
 	if (r == 0 && fsync(fd) < 0)
 		r = error_set(err, -errno, "cannot write %s", s->file);
-	if (r == 0 && (s->o->overwrite ? rename(beside, s->file) : link(beside, s->file)) < 0)
-		r = error_set(err, -errno, "cannot write %s", s->file);
+	if (r == 0) {
+		r = name_it(s, beside, unnamed ? fd : -1);
+		if (r < 0)
+			error_set(err, r, "cannot write %s", s->file);
+	}
 	unlink(beside);
 	interrupted_end();
 	return r;

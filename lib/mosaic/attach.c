@@ -4,7 +4,8 @@
  * volume's file "kept", with the identity of the boot: after another one no device is there.
  *
  * The count is raised before the device is kept and lowered after it is let go: who dies in
- * between leaves a count too high, which a detach mends, and never a device that nobody counts.
+ * between leaves a count too high, which a detach mends, or an attach that finds no device up, and
+ * never a device that nobody counts.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -103,8 +104,17 @@ static int attach_and_keep(struct mosaic *m, const struct volume *v, unsigned fl
 {
 	_close_ int kept = open_kept(v, true), hold = -1;
 	uint64_t count = 0;
+	char up[MOSAIC_DEVICE_MAX];
 	int r = kept < 0 ? kept : read_kept(kept, &count);
 
+	if (r == 0 && count > 0) {
+		r = m->driver->device(m, v, up, err);
+		if (r < 0)
+			return r;
+		if (r == MOSAIC_NO_DEVICE) /* who counted it died before it was kept */
+			count = 0;
+		r = 0;
+	}
 	if (r == 0)
 		r = write_kept(kept, count + 1);
 	if (r < 0)
