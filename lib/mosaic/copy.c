@@ -171,7 +171,8 @@ struct set {
 	struct volume *from;
 	struct mosaic_staged *staged;
 	struct volume_copy *copies;
-	size_t named; /* that have their name already */
+	size_t named;              /* that have their name already */
+	struct mosaic_staged note; /* see set_note() */
 };
 
 static void set_free(struct set *s)
@@ -180,6 +181,7 @@ static void set_free(struct set *s)
 		volume_close(&s->from[i]);
 	for (size_t i = 0; s->staged && i < s->n; i++)
 		mosaic_discard(s->m, &s->staged[i]);
+	mosaic_discard(s->m, &s->note);
 	free(s->names);
 	free(s->pairs);
 	free(s->from);
@@ -235,10 +237,35 @@ static int set_copy(struct set *s, struct error *err)
 	return r;
 }
 
+/* What is to be named, in a directory of staging by itself: "set" has a link NAME to each staged
+ * one, and is there whole or not at all. Who finds it without its maker names the rest. */
+static int set_note(struct set *s, struct error *err)
+{
+	int r = volume_begin(s->m, &s->note, err);
+
+	if (r == 0 && mkdirat(s->note.lock_fd, "making", 0700) < 0)
+		r = -errno;
+	for (size_t i = 0; r == 0 && i < s->n; i++) {
+		char link[VOLUME_PATH + 16];
+
+		snprintf(link, sizeof(link), "making/%s", s->pairs[i].name);
+		if (symlinkat(s->staged[i].name, s->note.lock_fd, link) < 0)
+			r = -errno;
+	}
+	if (r == 0)
+		r = mosaic_sync(s->m, err);
+	if (r == 0 && renameat(s->note.lock_fd, "making", s->note.lock_fd, "set") < 0)
+		r = -errno;
+	if (r == 0)
+		r = sync_dir(s->note.lock_fd);
+	return r < 0 && err && !err->code ? error_set(err, r, "cannot note what is to be named")
+					  : r;
+}
+
 /* A name may be taken since it was looked at: then those that have theirs lose it again. */
 static int set_name(struct set *s, struct error *err)
 {
-	int r = mosaic_sync(s->m, err);
+	int r = set_note(s, err);
 
 	for (; r == 0 && s->named < s->n; s->named++) {
 		r = finish_copy(s->m, &s->staged[s->named], s->pairs[s->named].name, err);
@@ -247,6 +274,9 @@ static int set_name(struct set *s, struct error *err)
 	}
 	if (r == 0)
 		return volume_sync_names(s->m, err);
+	/* to be named no more */
+	if (s->note.lock_fd >= 0)
+		(void)!renameat(s->note.lock_fd, "set", s->note.lock_fd, "making");
 	while (s->named > 0)
 		(void)!volume_drop(s->m, s->pairs[--s->named].name, MOSAIC_DROP_UNCHECKED, NULL);
 	return r;
@@ -255,7 +285,9 @@ static int set_name(struct set *s, struct error *err)
 int mosaic_snapshot_set(struct mosaic *m, const struct mosaic_pair *pairs, size_t n,
 			const struct mosaic_quiesce *q, struct error *err)
 {
-	_cleanup_(set_free) struct set s = { .m = m, .wanted = pairs, .n = n };
+	_cleanup_(set_free) struct set s = {
+		.m = m, .wanted = pairs, .n = n, .note = MOSAIC_STAGED_NONE
+	};
 	bool ask = q && q->quiesce && !(m->features & MOSAIC_SNAPSHOT_SET);
 	int r = need_copy(m, "take snapshots", err);
 

@@ -203,6 +203,49 @@ static bool is_abandoned(int fd)
 	return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0;
 }
 
+/* Already named, or gone: nothing to do. A name that was given away since stays whose it is. */
+static int name_staged(int dirfd, const char *name, void *arg)
+{
+	struct mosaic *m = arg;
+	struct mosaic_staged s = MOSAIC_STAGED_NONE;
+	char path[VOLUME_PATH];
+	ssize_t len = readlinkat(dirfd, name, s.name, sizeof(s.name) - 1);
+	int r;
+
+	if (len <= 0)
+		return len < 0 ? -errno : -EBADMSG;
+	s.name[len] = '\0';
+	if (!uuid_is(s.name))
+		return -EBADMSG;
+	staging_path(path, s.name);
+	s.lock_fd = openat(m->dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s.lock_fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	r = volume_finish(m, &s, name, NULL);
+	cleanup_close(&s.lock_fd);
+	return r < 0 ? r : 0;
+}
+
+/* Snapshots of several volumes whose maker died naming them get the rest of their names (copy.c). */
+static int finish_set(int dirfd, const char *name, void *arg)
+{
+	struct collection *c = arg;
+	_close_ int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_close_ int set = -1;
+	int r;
+
+	if (fd < 0 || faccessat(fd, "set", F_OK, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return 0;
+	set = openat(fd, "set", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (set < 0)
+		return 0; /* undone, or of a volume that is no set */
+	r = dir_each(set, name_staged, c->m);
+	if (r < 0)
+		return error_set(c->err, r, "cannot name the snapshots of staging/%s", name);
+	return volume_sync_names(c->m, c->err);
+}
+
 /* A maker that waits for the lock finds the directory gone afterwards (stage.c). */
 static int collect_entry(int dirfd, const char *name, void *arg)
 {
@@ -242,6 +285,12 @@ static int collect(struct collection *c, const char *where)
 
 	if (dir < 0)
 		return error_set(err, -errno, "cannot open %s/%s", c->m->location, where);
+	if (!c->volumes && !c->fn) {
+		int r = dir_each(dir, finish_set, c);
+
+		if (r < 0)
+			return r;
+	}
 	return dir_each(dir, collect_entry, c);
 }
 
