@@ -47,8 +47,8 @@ static int send_to(const struct sending *s, int fd, struct error *err)
 	return r;
 }
 
-/* A file without a name where the file system has such, so that nothing stays of one who is killed; else,
- * or to take the place of another, one beside. 1: it has no name. */
+/* A file without a name where the file system has such, so that nothing stays of one who is killed;
+ * else, or to take the place of another, one beside. 1: it has no name. */
 static int open_beside(const char *beside, int *ret_fd)
 {
 	char dir[LIMIT_PATH_BYTES];

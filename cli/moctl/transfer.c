@@ -55,9 +55,10 @@ void transfer_end(struct transfer *t)
 
 void transfer_begin_copy(struct transfer *t, const struct transfer_options *o, const char *what)
 {
-	const struct mosaic_progress progress = { tell, t };
+	struct mosaic_progress progress = { .fn = tell };
 
 	*t = (struct transfer){ .what = what };
+	progress.arg = t;
 	t->begin_ns = o->progress ? 0 : time_boot_ns() + COPY_NS; /* who asks gets all */
 	t->report = progress_begin(&t->bar,
 				   o->quiet ? PROGRESS_NONE : progress_style_of(o->progress));

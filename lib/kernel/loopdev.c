@@ -86,8 +86,8 @@ int loopdev_attach(int file, const struct loopdev_config *c, struct loopdev *ret
 	_close_ int control = control_open();
 	struct loop_config config = {
 		.fd = (unsigned)file,
-		/* by itself the kernel takes what direct I/O to the file wants, today 4096 and tomorrow
-		 * 512: a file system made on the one cannot be mounted on the other */
+		/* by itself the kernel takes what direct I/O to the file wants, today 4096 and
+		 * tomorrow 512: a file system made on the one cannot be mounted on the other */
 		.block_size = c->block_size ? c->block_size : SECTOR,
 	};
 	int r = -EBUSY;

@@ -31,11 +31,12 @@ struct mount_option {
 int mount_new(const char *fstype, const struct mount_option *options, size_t n, uint64_t attributes,
 	      char *message, size_t message_size) _must_check_;
 
-/* A detached copy of what is mounted at path (or below it, recursive). path "" means dirfd itself. */
+/* A detached copy of what is mounted at path (or below it, recursive). path "" means dirfd itself.
+ * */
 int mount_clone(int dirfd, const char *path, bool recursive) _must_check_;
 
-/* The same of the directory path below the detached mount mountfd, of which the kernel would make no
- * copy: it is attached for a moment, in a mount namespace of a child's own, and is of no use
+/* The same of the directory path below the detached mount mountfd, of which the kernel would make
+ * no copy: it is attached for a moment, in a mount namespace of a child's own, and is of no use
  * afterwards. */
 int mount_clone_below(int mountfd, const char *path) _must_check_;
 

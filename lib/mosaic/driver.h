@@ -115,9 +115,9 @@ struct mosaic_driver {
 	int (*stage)(struct mosaic *m, int dirfd, int *ret_fd, struct error *err);
 
 	/* Turns the filled "tree", which nobody has open any more and which is synced, into what
-	 * the driver keeps read-only volumes as. It was made by stage; or by create or copy as "data"
-	 * and then filled by a stream and renamed. The core syncs the file system and renames the
-	 * volume directory afterwards. NULL: it is that already. */
+	 * the driver keeps read-only volumes as. It was made by stage; or by create or copy as
+	 * "data" and then filled by a stream and renamed. The core syncs the file system and
+	 * renames the volume directory afterwards. NULL: it is that already. */
 	int (*commit)(struct mosaic *m, int dirfd, struct error *err);
 
 	/* Makes "data", an empty file system or, with MOSAIC_CREATE_RAW, an empty device, in the
@@ -284,8 +284,8 @@ int volume_need(const struct mosaic *m, const char *name, char *parent, struct e
 int volume_open(const struct mosaic *m, const char *name, struct volume *ret, struct error *err)
 	_must_check_;
 
-/* The same, with the shared lock of those who use it. Who had to wait for the lock looks again: the volume
- * may be another then, or gone. */
+/* The same, with the shared lock of those who use it. Who had to wait for the lock looks again: the
+ * volume may be another then, or gone. */
 int volume_open_shared(const struct mosaic *m, const char *name, struct volume *ret,
 		       struct error *err) _must_check_;
 

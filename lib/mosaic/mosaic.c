@@ -129,8 +129,8 @@ static int load(struct mosaic *m, const char *type, struct error *err)
 	r = file_read(m->dirfd, "type", TYPE_MAX, &text, NULL);
 	if (r == -ENOENT)
 		return r;
-	if (r < 0)
-		return error_set(err, r, "cannot read %s/type", m->location);
+	if (r < 0 || !text)
+		return error_set(err, r < 0 ? r : -EIO, "cannot read %s/type", m->location);
 	id = text + strcspn(text, "\n");
 	if (*id)
 		*id++ = '\0';
@@ -201,6 +201,8 @@ static bool is_among(const char *const *list, const char *word)
 static int check_asked(const struct mosaic *m, const struct mosaic_driver *driver,
 		       struct error *err)
 {
+	if (!driver)
+		return 0;
 	for (size_t i = 0; i < m->n_options; i++)
 		if (!is_among(driver->options, m->options[i].key))
 			return error_set(err, -EINVAL, "the driver %s has no option '%s'.",

@@ -148,8 +148,8 @@ enum mosaic_features {
 	MOSAIC_SEND = 1 << 7,  /* a native stream between two mosaics of this driver */
 	/* Snapshots of several volumes in use hold what was written until one instant. */
 	MOSAIC_SNAPSHOT_SET = 1 << 8,
-	/* A volume in use can be cloned and snapshotted: the copy is what a power cut at that instant
-	 * would have left, and with MOSAIC_SNAPSHOT_SET all that was written until then. */
+	/* A volume in use can be cloned and snapshotted: the copy is what a power cut at that
+	 * instant would have left, and with MOSAIC_SNAPSHOT_SET all that was written until then. */
 	MOSAIC_SNAPSHOT_LIVE = 1 << 9,
 	MOSAIC_EXCLUSIVE = 1 << 10, /* mosaic_usage() tells exclusive from shared bytes */
 };

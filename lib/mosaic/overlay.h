@@ -12,7 +12,8 @@
 #include "mosaic/driver.h"
 
 enum {
-	/* Layers below a writable one. A volume that has as many is folded before it gets another. */
+	/* Layers below a writable one. A volume that has as many is folded before it gets another.
+	 * */
 	OVERLAY_LAYERS = 32,
 	/* as many the kernel takes as one string: all there is before Linux 6.8 */
 	OVERLAY_STRING_LAYERS = 13,
@@ -54,8 +55,8 @@ bool layers_can_grow(const struct layers *l);
 /* Is it the name of a hidden base volume? */
 bool overlay_is_base(const char *name);
 
-/* The volume that name, in "volumes" or "staging", stands on, by one of the links that say so. 1, or
- * 0 when it stands on nothing. */
+/* The volume that name, in "volumes" or "staging", stands on, by one of the links that say so. 1,
+ * or 0 when it stands on nothing. */
 int overlay_read_link(int dirfd, const char *link, char ret[MOSAIC_NAME_MAX + 1]) _must_check_;
 
 /* ---- driver_overlay_base.c ------------------------------------------------------------------- */

@@ -226,7 +226,8 @@ static int name_staged(int dirfd, const char *name, void *arg)
 	return r < 0 ? r : 0;
 }
 
-/* Snapshots of several volumes whose maker died naming them get the rest of their names (copy.c). */
+/* Snapshots of several volumes whose maker died naming them get the rest of their names (copy.c).
+ * */
 static int finish_set(int dirfd, const char *name, void *arg)
 {
 	struct collection *c = arg;

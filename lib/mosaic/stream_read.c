@@ -94,9 +94,9 @@ static int take_header(struct stream_reader *r, size_t len, const uint8_t **ret,
 
 static int read_header(struct stream_reader *r, struct stream_header *ret, struct error *err)
 {
-	uint8_t fixed[16], digest[STREAM_DIGEST];
+	uint8_t fixed[16] = { 0 }, digest[STREAM_DIGEST];
 	_stream_header_ struct stream_header h = { 0 };
-	const uint8_t *p;
+	const uint8_t *p = fixed;
 	struct sha256_ctx ctx;
 	uint32_t len;
 	int n;

@@ -263,7 +263,6 @@ static struct source_links *add_links(struct source_index *x, const struct stat 
 	free(l);
 	return NULL;
 }
-#pragma GCC diagnostic pop
 
 /* 1 when it is the first name of that file. */
 static int add_link(struct source_index *x, const struct stat *st, const char *path)
@@ -286,6 +285,7 @@ static int add_link(struct source_index *x, const struct stat *st, const char *p
 		return -ENOMEM;
 	return ++l->n == 1;
 }
+#pragma GCC diagnostic pop
 
 /* ---- a walk ahead ---------------------------------------------------------------------------- */
 

@@ -3,7 +3,7 @@
  * Volumes at either end of a stream: what they are known by, their content opened, and what is
  * kept of a stream that broke off. In a volume's directory:
  *
- *	id		32 hex digits, made when the volume is sent first: what its content is known by
+ *	id		32 hex digits, made at the first send: what its content is known by
  *	received	the same of what it was received as, and known by then
  *	receiving	in staging: how far a stream came, for whom (JSON; struct receive_state)
  *	spool		in staging: a driver's own stream, until it is there as a whole

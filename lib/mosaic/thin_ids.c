@@ -1,7 +1,8 @@
 /*
- * The numbers of thin volumes. The last one that was given is in the file "thin-ids" of the metadata
- * volume, on disk before the number is used: a number that a dead maker's record has is nobody
- * else's. Only after all 16 million were given does it begin again, and then looks at every record.
+ * The numbers of thin volumes. The last one that was given is in the file "thin-ids" of the
+ * metadata volume, on disk before the number is used: a number that a dead maker's record has is
+ * nobody else's. Only after all 16 million were given does it begin again, and then looks at every
+ * record.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -92,7 +93,7 @@ int thin_new_id(struct mosaic *m, uint32_t *ret, struct error *err)
 
 bool thin_ids_have(const struct thin_ids *ids, uint32_t id)
 {
-	return id <= THIN_ID_MAX && ids->bits[id / 8] & 1 << id % 8;
+	return id <= THIN_ID_MAX && ids->bits && ids->bits[id / 8] & 1 << id % 8;
 }
 
 void thin_ids_free(struct thin_ids *ids)

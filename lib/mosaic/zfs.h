@@ -2,8 +2,8 @@
 /*
  * The parts of the driver zfs. A volume is a child of one dataset, named by 32 hex digits, whose
  * content is its directory "root". LOCATION is a directory of any file system that can exchange
- * names (ZFS can from 2.2 on, zfs-fuse cannot). What the child is called is in the volume's "tree" or
- * "data", written before there is a child:
+ * names (ZFS can from 2.2 on, zfs-fuse cannot). What the child is called is in the volume's "tree"
+ * or "data", written before there is a child:
  *
  *	dataset HEX
  *	bytes N		refquota; 0: none

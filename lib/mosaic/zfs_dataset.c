@@ -76,6 +76,9 @@ static int open_elsewhere(const char *child)
 	return -EBUSY;
 }
 
+#pragma GCC diagnostic push
+/* What is allocated here is in the list afterwards. */
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 static int remember(struct zfs *z, int dirfd, const char *hex)
 {
 	struct zfs_mounted *e;
@@ -98,6 +101,7 @@ static int remember(struct zfs *z, int dirfd, const char *hex)
 	z->mounted = e;
 	return 0;
 }
+#pragma GCC diagnostic pop
 
 /* The location is another than it was when the volume was made. */
 static int move(struct mosaic *m, const char *hex, const char *child, struct error *err)

@@ -92,7 +92,7 @@ static void snapshots(struct suite *s)
 	ok(s, mosaic_info(s->m, "s1", &v, &s->err));
 	need(v.read_only);
 	fd = mount_rw(s, "s1");
-	need(openat(fd, "x", O_WRONLY | O_CREAT, 0600) < 0 && errno == EROFS);
+	need(openat(fd, "x", O_WRONLY | O_CREAT | O_CLOEXEC, 0600) < 0 && errno == EROFS);
 	close(fd);
 	ok(s, mosaic_clone(s->m, "c", "s1", &s->err));
 	put_in(s, "c", "n", "c");
@@ -134,7 +134,8 @@ static void rollback(struct suite *s)
 	close(fd);
 }
 
-/* What was removed stays so in copies of copies; a directory made anew shows nothing of the old one. */
+/* What was removed stays so in copies of copies; a directory made anew shows nothing of the old
+ * one. */
 static void removed_things(struct suite *s)
 {
 	char was[65], is[65];
@@ -217,10 +218,11 @@ static void many_snapshots(struct suite *s)
 	same_in(s, "v", "n", "s39");
 }
 
-/* ---- of what is being written ------------------------------------------------------------------- */
+/* ---- of what is being written -------------------------------------------------------------------
+ * */
 
-/* Writes the numbers 1, 2, ... into two files, first into "a": at any instant b <= a <= b + 1. A driver
- * whose copies are what a power cut would have left promises that only of what is synced. */
+/* Writes the numbers 1, 2, ... into two files, first into "a": at any instant b <= a <= b + 1. A
+ * driver whose copies are what a power cut would have left promises that only of what is synced. */
 static _Noreturn void write_pairs(struct suite *s, const char *one, const char *two, int ready)
 {
 	bool synced = !(s->features & MOSAIC_SNAPSHOT_SET);
@@ -244,7 +246,7 @@ static pid_t start_writer(struct suite *s, const char *one, const char *two)
 	char ready;
 	pid_t pid;
 
-	if (pipe(ends) < 0 || (pid = fork_child()) < 0)
+	if (pipe2(ends, O_CLOEXEC) < 0 || (pid = fork_child()) < 0)
 		fail("fork: %m");
 	if (pid == 0)
 		write_pairs(s, one, two, ends[1]);

@@ -22,7 +22,7 @@ static void mounted_twice(struct suite *s)
 	same(ro, "x", "1");
 	put(two, "x", "2");
 	same(one, "x", "2");
-	need(openat(ro, "y", O_WRONLY | O_CREAT, 0600) < 0 && errno == EROFS);
+	need(openat(ro, "y", O_WRONLY | O_CREAT | O_CLOEXEC, 0600) < 0 && errno == EROFS);
 	close(one);
 	put(two, "z", "3");
 	close(two);
@@ -54,9 +54,10 @@ static void clone_mounted_twice(struct suite *s)
 	ok(s, mosaic_umount(s->m, "v", at, &s->err));
 	same_in(s, "s", "x", "0");
 	mosaic_close(s->m);
-	if (pipe(ready) < 0 || (pid = fork_child()) < 0)
+	if (pipe2(ready, O_CLOEXEC) < 0 || (pid = fork_child()) < 0)
 		fail("fork: %m");
 	if (pid == 0) {
+		/* lint: path ok: the root */
 		if (unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 			fail("unshare: %m");
 		ok(s, mosaic_open_named(&s->m, s->what, 0, &s->err));
@@ -151,10 +152,11 @@ static void in_another_namespace(struct suite *s)
 	snprintf(at, sizeof(at), "%s/other", s->scratch);
 	mkdir(at, 0755);
 	create(s, "v");
-	if (pipe(ready) < 0 || pipe(end) < 0 || (pid = fork_child()) < 0)
+	if (pipe2(ready, O_CLOEXEC) < 0 || pipe2(end, O_CLOEXEC) < 0 || (pid = fork_child()) < 0)
 		fail("fork: %m");
 	if (pid == 0) {
 		close(end[1]);
+		/* lint: path ok: the root */
 		if (unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 			fail("unshare: %m");
 		ok(s, mosaic_open_named(&s->m, s->what, 0, &s->err)); /* by paths of this one */
@@ -274,7 +276,7 @@ static int open_user_namespace(void)
 	pid_t pid;
 	char c;
 
-	if (pipe(ends) < 0 || (pid = fork_child()) < 0)
+	if (pipe2(ends, O_CLOEXEC) < 0 || (pid = fork_child()) < 0)
 		fail("fork: %m");
 	if (pid == 0) {
 		if (unshare(CLONE_NEWUSER) < 0)
@@ -332,7 +334,8 @@ static void id_maps(struct suite *s)
 	close(how.userns);
 }
 
-/* ---- devices ---------------------------------------------------------------------------------- */
+/* ---- devices ----------------------------------------------------------------------------------
+ * */
 
 static void raw_volumes(struct suite *s)
 {
@@ -401,7 +404,8 @@ static void kept_devices(struct suite *s)
 	fails(s, EINVAL, mosaic_detach(s->m, "v", &s->err));
 }
 
-/* ---- events ----------------------------------------------------------------------------------- */
+/* ---- events -----------------------------------------------------------------------------------
+ * */
 
 static void wait_event(struct suite *s, struct mosaic_events *e, enum mosaic_event_kind kind,
 		       const char *volume, const char *other)

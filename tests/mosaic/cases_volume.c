@@ -78,7 +78,7 @@ static void trees(struct suite *s)
 	ok(s, mosaic_info(s->m, "t", &v, &s->err));
 	need(v.read_only);
 	fd = mount_rw(s, "t");
-	need(openat(fd, "new", O_WRONLY | O_CREAT, 0600) < 0 && errno == EROFS);
+	need(openat(fd, "new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600) < 0 && errno == EROFS);
 	close(fd);
 	ok(s, mosaic_stage(s->m, &other, &fd, &s->err));
 	close(fd);

@@ -36,7 +36,8 @@ int mount_ro(struct suite *s, const char *name)
 	return mount_how(s, name, MOSAIC_MOUNT_READONLY);
 }
 
-/* The library's own lock on what it mounted goes with the handle: short uses have one of their own. */
+/* The library's own lock on what it mounted goes with the handle: short uses have one of their own.
+ * */
 static int short_mount(struct suite *s, const char *name, unsigned flags, struct mosaic **ret)
 {
 	const struct mosaic_mount how = { .flags = flags };
@@ -193,7 +194,8 @@ void fill(int dir)
 	attributes(dir, "d", 0, 02755, 500000000);
 }
 
-/* ---- digests ---------------------------------------------------------------------------------- */
+/* ---- digests ----------------------------------------------------------------------------------
+ * */
 
 struct digest {
 	struct sha256_ctx ctx;
@@ -359,7 +361,7 @@ void die_after(struct suite *s, void (*fn)(struct suite *s))
 	char ready;
 	pid_t pid;
 
-	if (pipe(ends) < 0 || (pid = fork_child()) < 0)
+	if (pipe2(ends, O_CLOEXEC) < 0 || (pid = fork_child()) < 0)
 		fail("fork: %m");
 	if (pid == 0) {
 		struct suite own = *s;

@@ -61,7 +61,8 @@ void need_features(struct suite *s, uint32_t features)
 			     mosaic_feature_name(bit));
 }
 
-/* ---- the run ---------------------------------------------------------------------------------- */
+/* ---- the run ----------------------------------------------------------------------------------
+ * */
 
 struct names {
 	char (*list)[MOSAIC_NAME_MAX + 1];
@@ -169,7 +170,7 @@ static int in_child(const struct test_case *c, struct suite *s, char *text, size
 	ssize_t n;
 	pid_t pid;
 
-	if (pipe(ends) < 0 || (pid = fork()) < 0) {
+	if (pipe2(ends, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
 		perror("fork");
 		exit(FAILED);
 	}
@@ -227,7 +228,8 @@ static int run_list(const struct test_case *list, struct suite *s, const char *t
 	return failed;
 }
 
-/* mosaic-suite MOSAIC SCRATCH-DIRECTORY [CASE...]: one line a case: driver, case, result, reason. */
+/* mosaic-suite MOSAIC SCRATCH-DIRECTORY [CASE...]: one line a case: driver, case, result, reason.
+ * */
 int main(int argc, char **argv)
 {
 	static const struct test_case *const lists[] = { volume_cases, use_cases, copy_cases,

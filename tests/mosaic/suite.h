@@ -2,10 +2,11 @@
 /*
  * One suite of cases for every driver of libmosaic, by its public header alone.
  *
- * A case is a function. It runs in a process of its own with the mosaic open, makes volumes of any name, and leaves by
- * returning; what it left is dropped afterwards, and then nothing may be in use, no device up, and
- * mosaic_check() must find nothing. A case that needs what the driver says it has not got shows that it is
- * refused with -EOPNOTSUPP, and is then counted as skipped, with the reason.
+ * A case is a function. It runs in a process of its own with the mosaic open, makes volumes of any
+ * name, and leaves by returning; what it left is dropped afterwards, and then nothing may be in
+ * use, no device up, and mosaic_check() must find nothing. A case that needs what the driver says
+ * it has not got shows that it is refused with -EOPNOTSUPP, and is then counted as skipped, with
+ * the reason.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -53,7 +54,8 @@ void fails_at(struct suite *s, int wanted, int r, const char *call, const char *
 /* Skips unless the driver has all of these features. */
 void need_features(struct suite *s, uint32_t features);
 
-/* ---- volumes and their content ---------------------------------------------------------------- */
+/* ---- volumes and their content ----------------------------------------------------------------
+ * */
 
 void create(struct suite *s, const char *name);
 int mount_rw(struct suite *s, const char *name); /* the root directory, to be closed */
