@@ -1,0 +1,3 @@
+module carob/mosaic
+
+go 1.19
