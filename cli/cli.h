@@ -16,7 +16,8 @@
 /* Where everything is, from the options before the verb and the environment. */
 struct cli {
 	struct pod_dirs dirs;
-	char mosaic[256];  /* location of the mosaic */
+	char mosaic[256];  /* where it is, or its name or .mos file */
+	bool mosaic_given; /* by the user; else it is ROOT/mosaic/default */
 	char libexec[256]; /* directory of carob-stage1 and its like */
 	char config[256];  /* carob.yaml; read by what reaches the network */
 	bool config_given; /* by the user: it must be there */
@@ -80,6 +81,21 @@ int cli_not_started(int code);
 /* The first fault of a document that is no warning, as an error. Returns code. */
 int cli_fault_error(const struct appc_faults *faults, int code, const char *what,
 		    struct error *err);
+
+/* What --mosaic says: a word without a slash is the name of a description, unless it ends in
+ * ".mos"; all else is a path, made absolute. */
+int cli_mosaic_set(struct cli *cli, const char *word, struct error *err) _must_check_;
+
+/* Makes path absolute, without a slash at its end. */
+int cli_path_set(char *dst, size_t size, const char *path, struct error *err) _must_check_;
+
+/* Opens the mosaic. The usual one is ROOT/mosaic/default or, as long as that is not there, what the
+ * description named "default" says. volume_map: NULL, or how names are changed; what a description
+ * says of that is not for us, for we name what we make. With MOSAIC_OPEN_CREATE it is made if
+ * missing, and the root too. -EINVAL, with -ENOENT in *err: there is no such description, so that
+ * nothing could be made. */
+int cli_mosaic_open(const struct cli *cli, const char *volume_map, unsigned flags,
+		    struct mosaic **ret, struct error *err) _must_check_;
 
 /* Store and mosaic, opened and made if missing. */
 int cli_images_open(const struct cli *cli, struct images *ret, struct error *err) _must_check_;

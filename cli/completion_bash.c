@@ -12,7 +12,7 @@ static const char *kind_name(const struct cli_option *o)
 		[CLI_COMPLETE_VERB] = "verb",
 		[CLI_COMPLETE_SIGNAL] = "signal",
 		[CLI_COMPLETE_SHELL] = "words bash zsh fish",
-		[CLI_COMPLETE_VOLUME] = "none",
+		[CLI_COMPLETE_VOLUME] = "volume",
 	};
 
 	return names[o->complete];
@@ -109,6 +109,11 @@ static const char engine[] =
 	"\tdone\n"
 	"}\n"
 	"\n"
+	"_carob_volumes()\n"
+	"{\n"
+	"\tcarob volume list --quiet 2>/dev/null\n"
+	"}\n"
+	"\n"
 	"_carob()\n"
 	"{\n"
 	"\tlocal cur=${COMP_WORDS[COMP_CWORD]} path='' i=1 word kind words\n"
@@ -140,6 +145,7 @@ static const char engine[] =
 	"\twords*) words=${kind#words} ;;\n"
 	"\tpod) words=$(_carob_pods) ;;\n"
 	"\timage) words=$(_carob_images) ;;\n"
+	"\tvolume) words=$(_carob_volumes) ;;\n"
 	"\tverb) words=$(_carob_operand '') && words=${words#words} ;;\n"
 	"\tsignal) words='TERM KILL INT HUP QUIT USR1 USR2 STOP CONT' ;;\n"
 	"\tdirectory) mapfile -t COMPREPLY < <(compgen -d -- \"$cur\") && return ;;\n"

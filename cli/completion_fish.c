@@ -14,6 +14,7 @@ static const char *action(enum cli_complete complete)
 		[CLI_COMPLETE_VERB] = "(__carob_commands)",
 		[CLI_COMPLETE_SIGNAL] = "TERM KILL INT HUP QUIT USR1 USR2 STOP CONT",
 		[CLI_COMPLETE_SHELL] = "bash zsh fish",
+		[CLI_COMPLETE_VOLUME] = "(carob volume list --quiet 2>/dev/null)",
 	};
 
 	return actions[complete];
@@ -112,7 +113,7 @@ static const char engine[] =
 	"\t\t\tset skip 1\n"
 	"\t\telse if not string match -q -- '-*' $word\n"
 	"\t\t\tset -a path $word\n"
-	"\t\t\ttest \"$path[1]\" = image -a (count $path) -lt 2; or break\n"
+	"\t\t\tcontains -- \"$path[1]\" image trust volume; and test (count $path) -lt 2; or break\n"
 	"\t\tend\n"
 	"\tend\n"
 	"\ttest \"$path\" = \"$argv[1]\"\n"

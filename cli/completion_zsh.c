@@ -12,6 +12,7 @@ static const char *action(enum cli_complete complete)
 		[CLI_COMPLETE_VERB] = "_carob_commands",
 		[CLI_COMPLETE_SIGNAL] = "_signals",
 		[CLI_COMPLETE_SHELL] = "(bash zsh fish)",
+		[CLI_COMPLETE_VOLUME] = "_carob_volumes",
 	};
 
 	return actions[complete];
@@ -108,6 +109,12 @@ static const char engine[] =
 	"\t\tprint -r -- $id; print -r -- $name; done)\"})\n"
 	"\tcompadd -a images\n"
 	"\t_files -g '*.aci'\n"
+	"}\n"
+	"\n"
+	"_carob_volumes()\n"
+	"{\n"
+	"\tlocal -a volumes=(${(f)\"$(carob volume list --quiet 2>/dev/null)\"})\n"
+	"\tcompadd -a volumes\n"
 	"}\n"
 	"\n"
 	"_carob()\n"

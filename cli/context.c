@@ -35,8 +35,7 @@ static int images_open(const struct cli *cli, bool create, struct images *ret, s
 	snprintf(path, sizeof(path), "%s/store", cli->dirs.root);
 	r = store_open(&im.store, path, create, err);
 	if (r == 0)
-		r = mosaic_open(&im.mosaic, cli->mosaic, NULL, create ? MOSAIC_OPEN_CREATE : 0,
-				err);
+		r = cli_mosaic_open(cli, NULL, create ? MOSAIC_OPEN_CREATE : 0, &im.mosaic, err);
 	if (r < 0)
 		return r;
 	*ret = im;

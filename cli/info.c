@@ -206,18 +206,22 @@ static enum finding check_mosaic(const struct cli *cli, struct result *r)
 {
 	_mosaic_ struct mosaic *m = NULL;
 	struct error err = { 0 };
-	int result = mosaic_open(&m, cli->mosaic, NULL, 0, &err);
+	int result = cli_mosaic_open(cli, NULL, 0, &m, &err);
+	size_t n = 0;
 
 	if (result == -ENOENT) {
 		found(r, "%s: made when the first image comes", cli->mosaic);
 		return FINDING_OK;
 	}
-	r->remedy = "see the message; `carob --mosaic DIR` takes another place";
+	r->remedy = "see the message; `carob --mosaic MOSAIC` takes another one";
 	if (result < 0) {
 		found(r, "%s", err.text);
 		return FINDING_MISSING;
 	}
-	found(r, "%s: driver %s", cli->mosaic, mosaic_type(m));
+	found(r, "%s: driver %s", mosaic_location(m), mosaic_type(m));
+	for (unsigned i = 0; mosaic_feature_name(1u << i); i++)
+		if (mosaic_features(m) & 1u << i)
+			found(r, "%s %s", n++ ? "" : ":", mosaic_feature_name(1u << i));
 	r->remedy =
 		"every app gets a whole copy of its image; a file system that overlay works on is faster";
 	return mosaic_features(m) & MOSAIC_CLONE ? FINDING_OK : FINDING_LIMITED;

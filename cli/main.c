@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
+#include "cli/moctl/interrupted.h"
 #include "cli/verbs.h"
 
 static const char *either(const char *option, const char *variable, const char *fallback)
@@ -14,49 +15,29 @@ static const char *either(const char *option, const char *variable, const char *
 	return value && *value ? value : fallback;
 }
 
-/* An absolute path without a slash at its end. */
-static int path_set(char *dst, size_t size, const char *path, struct error *err)
-{
-	char clean[LIMIT_PATH_BYTES];
-	_free_ char *cwd = *path == '/' ? NULL : getcwd(NULL, 0);
-	int n, r;
-
-	if (*path != '/' && !cwd)
-		return error_set(err, -errno,
-				 "%s is relative, and the current directory is unknown", path);
-	r = path_clean(clean, path);
-	n = r < 0 ? 0 : snprintf(dst, size, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", clean);
-	if (r < 0 || (size_t)n >= size)
-		return error_set(err, -ENAMETOOLONG, "%s: at most %zu bytes", path, size - 1);
-	return 0;
-}
-
 /* Whether it is there is nobody's business until it is needed. */
 static int config_set(struct cli *cli, const char *option, struct error *err)
 {
 	const char *given = either(option, "CAROB_CONFIG", NULL);
 
 	cli->config_given = given != NULL;
-	return path_set(cli->config, sizeof(cli->config), given ? given : "/etc/carob/carob.yaml",
-			err);
+	return cli_path_set(cli->config, sizeof(cli->config),
+			    given ? given : "/etc/carob/carob.yaml", err);
 }
 
 static int cli_init(struct cli *cli, const struct cli_globals *g, struct error *err)
 {
-	char mosaic[sizeof(cli->dirs.root) + 16];
-	int r = path_set(cli->dirs.root, sizeof(cli->dirs.root),
-			 either(g->root, "CAROB_ROOT", "/var/lib/carob"), err);
+	int r = cli_path_set(cli->dirs.root, sizeof(cli->dirs.root),
+			     either(g->root, "CAROB_ROOT", "/var/lib/carob"), err);
 
 	if (r == 0)
-		r = path_set(cli->dirs.run, sizeof(cli->dirs.run),
-			     either(g->runroot, "CAROB_RUNROOT", "/run/carob"), err);
+		r = cli_path_set(cli->dirs.run, sizeof(cli->dirs.run),
+				 either(g->runroot, "CAROB_RUNROOT", "/run/carob"), err);
 	if (r == 0)
-		r = path_set(cli->libexec, sizeof(cli->libexec),
-			     either(NULL, "CAROB_LIBEXEC", CAROB_LIBEXEC), err);
-	snprintf(mosaic, sizeof(mosaic), "%s/mosaic/default", cli->dirs.root);
+		r = cli_path_set(cli->libexec, sizeof(cli->libexec),
+				 either(NULL, "CAROB_LIBEXEC", CAROB_LIBEXEC), err);
 	if (r == 0)
-		r = path_set(cli->mosaic, sizeof(cli->mosaic),
-			     either(g->mosaic, "CAROB_MOSAIC", mosaic), err);
+		r = cli_mosaic_set(cli, either(g->mosaic, "CAROB_MOSAIC", NULL), err);
 	if (r == 0)
 		r = config_set(cli, g->config, err);
 	cli->debug = g->debug || (getenv("CAROB_DEBUG") && *getenv("CAROB_DEBUG"));
@@ -126,6 +107,8 @@ int main(int argc, char **argv)
 	int code;
 
 	json_seed();
+	if (interrupted_is(argc, argv))
+		return interrupted_run(argv);
 	code = carob(&args, &verb, &err);
 
 	if (err.code) {

@@ -17,7 +17,7 @@ const struct cli_option pod_request_options[] = {
 	  POD(volumes) },
 	{ "pod-manifest", 0, "FILE", "run what this pod manifest says, in place of images",
 	  CLI_STRING, POD(manifest), .complete = CLI_COMPLETE_FILE },
-	{ "mosaic", 0, "DIR", "the mosaic that holds the root file systems", CLI_STRING,
+	{ "mosaic", 0, "MOSAIC", "where its root file systems and named volumes are", CLI_STRING,
 	  POD(mosaic), .complete = CLI_COMPLETE_DIRECTORY },
 	{ "stop-grace", 0, "SECONDS",
 	  "time between SIGTERM and SIGKILL when the pod is stopped; default: 10", CLI_NUMBER,

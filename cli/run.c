@@ -212,14 +212,9 @@ static int run_or_prepare(const struct cli *cli, struct cli_args *args, bool sta
 
 	if (r != 0)
 		return r;
-	if (request.pod.mosaic && snprintf(here.mosaic, sizeof(here.mosaic), "%s",
-					   request.pod.mosaic) >= (int)sizeof(here.mosaic))
-		return error_set(err, -ENAMETOOLONG, "--mosaic");
-	if (request.pod.mosaic && *request.pod.mosaic != '/') {
-		error_set(err, -EINVAL, "--mosaic %s is no absolute path.", request.pod.mosaic);
-		return CLI_USAGE;
-	}
-	return run_request(&here, &request, !starts, err);
+	if (request.pod.mosaic)
+		r = cli_mosaic_set(&here, request.pod.mosaic, err);
+	return r ? r : run_request(&here, &request, !starts, err);
 }
 
 static int run_run(const struct cli *cli, struct cli_args *args, struct error *err)

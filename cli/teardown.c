@@ -55,9 +55,9 @@ static int drop_volumes(const struct teardown *t, struct error *err)
 	int r = 0;
 
 	if (!m) {
-		r = mosaic_open(&own,
-				t->launch && t->launch->mosaic ? t->launch->mosaic : t->cli->mosaic,
-				NULL, 0, err);
+		r = t->launch && t->launch->mosaic
+			    ? mosaic_open(&own, t->launch->mosaic, NULL, 0, err)
+			    : cli_mosaic_open(t->cli, NULL, 0, &own, err);
 		if (r == -ENOENT)
 			return 0; /* no mosaic, no volumes */
 		m = own;

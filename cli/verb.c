@@ -6,10 +6,11 @@
 #include "cli/verbs.h"
 
 const struct cli_verb *const cli_verbs[] = {
-	&verb_run,  &verb_prepare, &verb_run_prepared, &verb_list,  &verb_status, &verb_enter,
-	&verb_ps,   &verb_logs,    &verb_stop,         &verb_kill,  &verb_wait,   &verb_rm,
-	&verb_gc,   &verb_fetch,   &verb_discover,     &verb_image, &verb_trust,  &verb_validate,
-	&verb_info, &verb_version, &verb_completion,   &verb_help,  NULL,
+	&verb_run,     &verb_prepare,    &verb_run_prepared, &verb_list,     &verb_status,
+	&verb_enter,   &verb_ps,         &verb_logs,         &verb_stop,     &verb_kill,
+	&verb_wait,    &verb_rm,         &verb_gc,           &verb_fetch,    &verb_discover,
+	&verb_image,   &verb_volume,     &verb_trust,        &verb_validate, &verb_info,
+	&verb_version, &verb_completion, &verb_help,         NULL,
 };
 
 const struct cli_option cli_global_options[] = {
@@ -17,7 +18,9 @@ const struct cli_option cli_global_options[] = {
 	  offsetof(struct cli_globals, root), .complete = CLI_COMPLETE_DIRECTORY },
 	{ "runroot", 0, "DIR", "where what lasts until the next boot is kept (CAROB_RUNROOT)",
 	  CLI_STRING, offsetof(struct cli_globals, runroot), .complete = CLI_COMPLETE_DIRECTORY },
-	{ "mosaic", 0, "DIR", "the mosaic that holds the root file systems (CAROB_MOSAIC)",
+	{ "mosaic", 0, "MOSAIC",
+	  "where root file systems and volumes are: a directory, a .mos file, or the name of one "
+	  "(CAROB_MOSAIC)",
 	  CLI_STRING, offsetof(struct cli_globals, mosaic), .complete = CLI_COMPLETE_DIRECTORY },
 	{ "config", 0, "FILE", "how images come from the network: carob.yaml(5) (CAROB_CONFIG)",
 	  CLI_STRING, offsetof(struct cli_globals, config), .complete = CLI_COMPLETE_FILE },

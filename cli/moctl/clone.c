@@ -3,7 +3,7 @@
 #include "cli/moctl/transfer.h"
 #include "cli/moctl/verbs.h"
 
-static const struct cli_option copy_options[] = {
+const struct cli_option moctl_copy_options[] = {
 	{ "progress", 0, "auto|bar|plain|json|none",
 	  "how the progress of a long copy is shown; default: bars on a terminal, else nothing",
 	  CLI_CHOICE, offsetof(struct transfer_options, progress) },
@@ -17,7 +17,7 @@ static int clone_run(const struct moctl *c, struct cli_args *args, struct error 
 	struct transfer_options o = { 0 };
 	_mosaic_ struct mosaic *m = NULL;
 	struct transfer t;
-	int r = moctl_parse(&(struct moctl_syntax){ copy_options, 2, 2 }, &o, args, err);
+	int r = moctl_parse(&(struct moctl_syntax){ moctl_copy_options, 2, 2 }, &o, args, err);
 
 	if (r == 0)
 		r = moctl_open_to_change(c, &m, err);
@@ -28,7 +28,7 @@ static int clone_run(const struct moctl *c, struct cli_args *args, struct error 
 	transfer_end_copy(&t);
 	if (r == 0)
 		r = mosaic_sync(m, err); /* who typed this wants it to be there tomorrow */
-	return error_context(err, r, "clone", args->argv[0]);
+	return error_context(err, moctl_explain(c, args, r, err), "clone", args->argv[0]);
 }
 
 const struct moctl_verb moctl_verb_clone = {
@@ -36,7 +36,7 @@ const struct moctl_verb moctl_verb_clone = {
 	.operands = "VOLUME NEW",
 	.summary = "Make a writable copy of a volume",
 	.complete = { CLI_COMPLETE_VOLUME },
-	.tables = { { copy_options } },
+	.tables = { { moctl_copy_options } },
 	.run = clone_run,
 };
 
@@ -60,7 +60,8 @@ static int snapshot_run(const struct moctl *c, struct cli_args *args, struct err
 	struct transfer_options o = { 0 };
 	_mosaic_ struct mosaic *m = NULL;
 	struct transfer t;
-	int r = moctl_parse(&(struct moctl_syntax){ copy_options, 2, SIZE_MAX }, &o, args, err);
+	int r = moctl_parse(&(struct moctl_syntax){ moctl_copy_options, 2, SIZE_MAX }, &o, args,
+			    err);
 
 	if (r == 0 && args->n % 2)
 		return moctl_usage(err, "%s needs the name of its snapshot.",
@@ -73,7 +74,8 @@ static int snapshot_run(const struct moctl *c, struct cli_args *args, struct err
 	r = args->n == 2 ? mosaic_snapshot(m, args->argv[1], args->argv[0], err)
 			 : snapshot_set(m, args, err);
 	transfer_end_copy(&t);
-	return error_context(err, r, "snapshot", args->n == 2 ? args->argv[0] : NULL);
+	return error_context(err, moctl_explain(c, args, r, err), "snapshot",
+			     args->n == 2 ? args->argv[0] : NULL);
 }
 
 const struct moctl_verb moctl_verb_snapshot = {
@@ -82,7 +84,7 @@ const struct moctl_verb moctl_verb_snapshot = {
 	.summary = "Make a read-only copy of a volume, or of several at one instant",
 	.prose = "Of several, all snapshots are made or none.",
 	.complete = { CLI_COMPLETE_VOLUME },
-	.tables = { { copy_options } },
+	.tables = { { moctl_copy_options } },
 	.run = snapshot_run,
 };
 
@@ -93,7 +95,7 @@ static int rollback_run(const struct moctl *c, struct cli_args *args, struct err
 	struct transfer_options o = { 0 };
 	_mosaic_ struct mosaic *m = NULL;
 	struct transfer t;
-	int r = moctl_parse(&(struct moctl_syntax){ copy_options, 2, 2 }, &o, args, err);
+	int r = moctl_parse(&(struct moctl_syntax){ moctl_copy_options, 2, 2 }, &o, args, err);
 
 	if (r == 0)
 		r = moctl_open_to_change(c, &m, err);
@@ -102,7 +104,7 @@ static int rollback_run(const struct moctl *c, struct cli_args *args, struct err
 	transfer_begin_copy(&t, &o, args->argv[0]);
 	r = mosaic_rollback(m, args->argv[0], args->argv[1], err);
 	transfer_end_copy(&t);
-	return error_context(err, r, "rollback", args->argv[0]);
+	return error_context(err, moctl_explain(c, args, r, err), "rollback", args->argv[0]);
 }
 
 const struct moctl_verb moctl_verb_rollback = {
@@ -110,6 +112,6 @@ const struct moctl_verb moctl_verb_rollback = {
 	.operands = "VOLUME SNAPSHOT",
 	.summary = "Give a volume the content of a snapshot again; what it had is gone",
 	.complete = { CLI_COMPLETE_VOLUME, CLI_COMPLETE_VOLUME },
-	.tables = { { copy_options } },
+	.tables = { { moctl_copy_options } },
 	.run = rollback_run,
 };

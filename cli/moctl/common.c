@@ -8,8 +8,6 @@
 
 const struct cli_option moctl_no_options[] = { { NULL } };
 
-const char cli_program[] = "moctl";
-
 int moctl_exit_code(int r)
 {
 	static const struct {
@@ -51,8 +49,11 @@ bool moctl_is_location(const char *word)
 
 int moctl_open(const struct moctl *c, struct mosaic **ret, struct error *err)
 {
-	int r = mosaic_open_named(ret, c->mosaic, 0, err);
+	int r;
 
+	if (c->host)
+		return c->host->open(c, ret, err);
+	r = mosaic_open_named(ret, c->mosaic, 0, err);
 	if (r == -ENOENT && moctl_is_location(c->mosaic))
 		return error_set(err, r, "there is no mosaic at %s; `moctl %s make` makes one.",
 				 c->mosaic, c->mosaic);
@@ -90,6 +91,46 @@ int moctl_next_failure(int before, int now, struct error *err)
 	return before ? before : moctl_exit_code(now);
 }
 
+/* ---- of another program ---------------------------------------------------------------------- */
+
+const char *moctl_shown(const struct moctl *c, const char *name)
+{
+	if (!c->host)
+		return name;
+	return str_starts(name, c->host->prefix) ? name + strlen(c->host->prefix) : NULL;
+}
+
+int moctl_need_unused(const struct moctl *c, const char *name, struct error *err)
+{
+	_json_ json_t *users = c->host ? c->host->users(c, name, err) : NULL;
+	const char *first = json_string_value(json_array_get(users, 0));
+	char more[32] = "";
+
+	if (!c->host || (users && !first))
+		return 0;
+	if (!users)
+		return err && err->code ? err->code : -ENOMEM;
+	if (json_array_size(users) > 1)
+		snprintf(more, sizeof(more), " and %zu more", json_array_size(users) - 1);
+	return error_set(err, -EBUSY,
+			 "the pod %s%s uses volume %s: stop it (`carob stop %s`), or remove it if "
+			 "it was only prepared.",
+			 first, more, name, first);
+}
+
+int moctl_explain(const struct moctl *c, const struct cli_args *names, int r, struct error *err)
+{
+	for (size_t i = 0; r == -EBUSY && i < names->n; i++) {
+		struct error why = { 0 };
+
+		if (moctl_need_unused(c, names->argv[i], &why) == -EBUSY) {
+			*err = why;
+			return r;
+		}
+	}
+	return r;
+}
+
 /* ---- volumes as JSON ------------------------------------------------------------------------- */
 
 static json_t *bytes(uint64_t n)
@@ -97,15 +138,16 @@ static json_t *bytes(uint64_t n)
 	return n ? json_integer((json_int_t)n) : json_null();
 }
 
-json_t *moctl_volume_json(const struct mosaic_volume *v)
+json_t *moctl_volume_json(const struct moctl *c, const struct mosaic_volume *v)
 {
+	const char *name = moctl_shown(c, v->name), *parent = moctl_shown(c, v->parent);
 	char created[TIME_TEXT];
 
 	time_format(created, v->created_ns);
-	return json_pack("{s:s, s:s?, s:s, s:b, s:b, s:s?, s:o}", "name", v->name, "parent",
-			 v->parent[0] ? v->parent : NULL, "created", created, "readOnly",
-			 v->read_only, "raw", v->raw, "fs", v->fs[0] ? v->fs : NULL, "size",
-			 bytes(v->size));
+	return json_pack("{s:s, s:s?, s:s, s:b, s:b, s:s?, s:o}", "name", name ? name : v->name,
+			 "parent", parent && *parent ? parent : NULL, "created", created,
+			 "readOnly", v->read_only, "raw", v->raw, "fs", v->fs[0] ? v->fs : NULL,
+			 "size", bytes(v->size));
 }
 
 int moctl_volume_add_usage(struct mosaic *m, const char *name, json_t *row, struct error *err)

@@ -8,11 +8,11 @@ struct create_options {
 	bool raw;
 };
 
-static const struct cli_option create_options[] = {
+const struct cli_option moctl_create_options[] = {
 	{ "size", 's', "SIZE", "how much it holds: 512M, 10G; default: the driver's, or no limit",
 	  CLI_SIZE, offsetof(struct create_options, size) },
-	{ "fs", 0, "FS", "with this file system (`moctl MOSAIC info` lists them)", CLI_STRING,
-	  offsetof(struct create_options, fs) },
+	{ "fs", 0, "FS", "with this file system; default: the first that the mosaic has",
+	  CLI_STRING, offsetof(struct create_options, fs) },
 	{ "raw", 0, NULL, "without a file system: only a block device", CLI_FLAG,
 	  offsetof(struct create_options, raw) },
 	{ NULL },
@@ -23,7 +23,7 @@ static int create_run(const struct moctl *c, struct cli_args *args, struct error
 	struct create_options o = { 0 };
 	_mosaic_ struct mosaic *m = NULL;
 	struct mosaic_create how;
-	int r = moctl_parse(&(struct moctl_syntax){ create_options, 1, 1 }, &o, args, err);
+	int r = moctl_parse(&(struct moctl_syntax){ moctl_create_options, 1, 1 }, &o, args, err);
 
 	if (r == 0 && o.raw && o.fs)
 		return moctl_usage(err, "--raw means no file system, --fs means one.");
@@ -46,7 +46,7 @@ const struct moctl_verb moctl_verb_create = {
 	.name = "create",
 	.operands = "VOLUME",
 	.summary = "Make an empty, writable volume",
-	.tables = { { create_options } },
+	.tables = { { moctl_create_options } },
 	.run = create_run,
 };
 
@@ -87,7 +87,7 @@ static int resize_run(const struct moctl *c, struct cli_args *args, struct error
 	if (r == 0)
 		r = moctl_open_to_change(c, &m, err);
 	if (r == 0)
-		r = resize(m, args->argv[0], &change, err);
+		r = moctl_explain(c, args, resize(m, args->argv[0], &change, err), err);
 	return r < 0 ? error_context(err, r, "resize", args->argv[0]) : r;
 }
 
@@ -106,16 +106,19 @@ struct drop_options {
 	bool ignore_missing;
 };
 
-static const struct cli_option drop_options[] = {
+const struct cli_option moctl_drop_options[] = {
 	{ "ignore-missing", 0, NULL, "do not mind volumes that do not exist", CLI_FLAG,
 	  offsetof(struct drop_options, ignore_missing) },
 	{ NULL },
 };
 
-static int drop_one(struct mosaic *m, const char *name, bool ignore_missing, struct error *err)
+static int drop_one(const struct moctl *c, struct mosaic *m, const char *name, bool ignore_missing,
+		    struct error *err)
 {
 	int r = ignore_missing ? 0 : moctl_need(m, name, err);
 
+	if (r == 0)
+		r = moctl_need_unused(c, name, err);
 	if (r == 0)
 		r = mosaic_drop(m, name, 0, err);
 	return r ? error_context(err, r, "drop", name) : 0;
@@ -126,7 +129,8 @@ static int drop_run(const struct moctl *c, struct cli_args *args, struct error *
 	struct drop_options o = { 0 };
 	_mosaic_ struct mosaic *m = NULL;
 	int result = 0;
-	int r = moctl_parse(&(struct moctl_syntax){ drop_options, 1, SIZE_MAX }, &o, args, err);
+	int r = moctl_parse(&(struct moctl_syntax){ moctl_drop_options, 1, SIZE_MAX }, &o, args,
+			    err);
 
 	if (r == 0)
 		r = moctl_open_to_change(c, &m, err);
@@ -134,7 +138,7 @@ static int drop_run(const struct moctl *c, struct cli_args *args, struct error *
 		return r;
 	/* all that can go, goes; the first failure is what is returned */
 	for (size_t i = 0; i < args->n; i++) {
-		r = drop_one(m, args->argv[i], o.ignore_missing, err);
+		r = drop_one(c, m, args->argv[i], o.ignore_missing, err);
 		result = moctl_next_failure(result, r, err);
 	}
 	return result;
@@ -144,7 +148,7 @@ const struct moctl_verb moctl_verb_drop = {
 	.name = "drop",
 	.operands = "VOLUME...",
 	.summary = "Remove volumes that nobody uses",
-	.tables = { { drop_options } },
+	.tables = { { moctl_drop_options } },
 	.complete = { CLI_COMPLETE_VOLUME },
 	.more = true,
 	.run = drop_run,

@@ -32,7 +32,7 @@ int interrupted_begin(const char *mosaic, const char *file)
 	/* a second signal is held back until the program begins anew */
 	struct sigaction action = { .sa_handler = interrupted, .sa_flags = (int)SA_RESETHAND };
 
-	again.argv[0] = "moctl";
+	again.argv[0] = cli_program;
 	again.argv[1] = word;
 	again.argv[2] = again.number;
 	again.argv[3] = mosaic;

@@ -15,9 +15,24 @@
 #include "cli/option.h"
 #include "mosaic/mosaic.h"
 
+struct moctl;
+
+/* Another program whose volumes the verbs are called for: they are some of the mosaic's. */
+struct moctl_host {
+	const char *prefix; /* what their names in the mosaic begin with, and nobody types */
+
+	/* Opens the mosaic so that a name stands for the one with the prefix. */
+	int (*open)(const struct moctl *c, struct mosaic **ret, struct error *err);
+
+	/* Who of the program's has the volume, as JSON: an array of words. NULL with *err. */
+	struct json_t *(*users)(const struct moctl *c, const char *name, struct error *err);
+};
+
 /* What was before the verb. */
 struct moctl {
-	const char *mosaic; /* as it was typed; NULL: the verb is about none */
+	const char *mosaic;            /* as it was typed; NULL: the verb is about none */
+	const struct moctl_host *host; /* NULL: moctl itself */
+	void *arg;                     /* the host's */
 };
 
 enum { MOCTL_OPERANDS = 2 };
@@ -103,9 +118,18 @@ int moctl_next_failure(int before, int now, struct error *err) _must_check_;
 /* An error with MOCTL_USAGE. */
 #define moctl_usage(err, ...) (error_set(err, -EINVAL, __VA_ARGS__), MOCTL_USAGE)
 
+/* The name of a volume as it is typed; NULL for one that is not the host's. */
+const char *moctl_shown(const struct moctl *c, const char *name);
+
+/* -EBUSY, with who it is and what to do, when the host's users have a volume of that name. */
+int moctl_need_unused(const struct moctl *c, const char *name, struct error *err) _must_check_;
+
+/* Returns r; when that is -EBUSY and the host knows who has one of the volumes, *err says so. */
+int moctl_explain(const struct moctl *c, const struct cli_args *names, int r, struct error *err);
+
 /* A volume as JSON; NULL when memory is out. To be added: what it takes (which may need to read all
  * of it), and whether it is in use and as which device. */
-struct json_t *moctl_volume_json(const struct mosaic_volume *v);
+struct json_t *moctl_volume_json(const struct moctl *c, const struct mosaic_volume *v);
 int moctl_volume_add_usage(struct mosaic *m, const char *name, struct json_t *row,
 			   struct error *err) _must_check_;
 int moctl_volume_add_use(struct mosaic *m, const char *name, struct json_t *row, struct error *err)

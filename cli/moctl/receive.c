@@ -10,7 +10,7 @@ struct receive_options {
 	struct transfer_options transfer;
 };
 
-static const struct cli_option receive_options[] = {
+const struct cli_option moctl_receive_options[] = {
 	{ "size", 's', "SIZE", "of the volume to be made; default: as the sender's", CLI_SIZE,
 	  offsetof(struct receive_options, size) },
 	{ "fs", 0, "FS", "the file system of the volume to be made", CLI_STRING,
@@ -27,7 +27,7 @@ static const struct cli_option receive_options[] = {
 
 static int parse(struct cli_args *args, struct receive_options *o, struct error *err)
 {
-	int r = moctl_parse(&(struct moctl_syntax){ receive_options, 1, 2 }, o, args, err);
+	int r = moctl_parse(&(struct moctl_syntax){ moctl_receive_options, 1, 2 }, o, args, err);
 
 	if (r != 0)
 		return r;
@@ -104,7 +104,7 @@ const struct moctl_verb moctl_verb_receive = {
 	.operands = "VOLUME [FILE|-]",
 	.summary = "Make a volume of a stream from a file, or from standard input",
 	.prose = "What came of a stream that broke off is kept, for one that is sent with --resume.",
-	.tables = { { receive_options } },
+	.tables = { { moctl_receive_options } },
 	.complete = { CLI_COMPLETE_NONE, CLI_COMPLETE_FILE },
 	.run = receive_run,
 };

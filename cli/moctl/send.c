@@ -12,7 +12,7 @@ struct send_options {
 	struct transfer_options transfer;
 };
 
-static const struct cli_option send_options[] = {
+const struct cli_option moctl_send_options[] = {
 	{ "since", 0, "SNAPSHOT", "only what changed since this one, which the receiver has",
 	  CLI_STRING, offsetof(struct send_options, since), .complete = CLI_COMPLETE_VOLUME },
 	{ "resume", 0, "TOKEN", "go on where a stream broke off: `receive --state` has the token",
@@ -129,7 +129,7 @@ static int send_run(const struct moctl *c, struct cli_args *args, struct error *
 	struct send_options o = { 0 };
 	_mosaic_ struct mosaic *m = NULL;
 	struct sending s = { .c = c, .o = &o };
-	int r = moctl_parse(&(struct moctl_syntax){ send_options, 1, 2 }, &o, args, err);
+	int r = moctl_parse(&(struct moctl_syntax){ moctl_send_options, 1, 2 }, &o, args, err);
 
 	if (r != 0)
 		return r;
@@ -144,14 +144,15 @@ static int send_run(const struct moctl *c, struct cli_args *args, struct error *
 		return r;
 	s.m = m;
 	r = s.file ? send_to_file(&s, err) : send_to(&s, STDOUT_FILENO, err);
-	return error_context(err, r, "send", s.name);
+	args->n = 1;
+	return error_context(err, moctl_explain(c, args, r, err), "send", s.name);
 }
 
 const struct moctl_verb moctl_verb_send = {
 	.name = "send",
 	.operands = "VOLUME [FILE|-]",
 	.summary = "Write a volume as a stream to a file, or to standard output",
-	.tables = { { send_options } },
+	.tables = { { moctl_send_options } },
 	.complete = { CLI_COMPLETE_VOLUME, CLI_COMPLETE_FILE },
 	.run = send_run,
 };

@@ -8,7 +8,7 @@ struct show_options {
 	bool json;
 };
 
-static const struct cli_option show_options[] = {
+const struct cli_option moctl_show_options[] = {
 	{ "json", 0, NULL, "as JSON: an array of objects", CLI_FLAG,
 	  offsetof(struct show_options, json) },
 	{ NULL },
@@ -55,10 +55,20 @@ static const struct table_column facts[] = {
 	{ "data", "data" },
 	{ NULL },
 };
+static const struct table_column users_fact[] = { { "used by", "usedBy" }, { NULL } };
+
+struct children {
+	const struct moctl *c;
+	json_t *names;
+};
 
 static int add_child(const struct mosaic_volume *v, void *arg)
 {
-	return json_array_append_new(arg, json_string(v->name)) < 0 ? -ENOMEM : 0;
+	struct children *w = arg;
+	const char *name = moctl_shown(w->c, v->name);
+
+	return json_array_append_new(w->names, json_string(name ? name : v->name)) < 0 ? -ENOMEM
+										       : 0;
 }
 
 static int add_key(const char *key, void *arg)
@@ -78,22 +88,28 @@ static int add_mount(const struct mosaic_mount_point *p, void *arg)
 }
 
 /* Lists as members of row; each walk has its own kind of function. */
-static int add_lists(struct mosaic *m, const char *name, json_t *row, struct error *err)
+static int add_lists(const struct moctl *c, struct mosaic *m, const char *name, json_t *row,
+		     struct error *err)
 {
 	json_t *children = json_array(), *mounts = json_array(), *data = json_array();
+	struct children walk = { c, children };
+	json_t *users = c->host ? c->host->users(c, name, err) : NULL;
 	int r = 0;
 
+	if (c->host && json_object_set_new(row, "usedBy", users) < 0)
+		return err->code ? err->code : -ENOMEM;
 	if (json_object_set_new(row, "children", children) < 0 ||
 	    json_object_set_new(row, "mounts", mounts) < 0 ||
 	    json_object_set_new(row, "data", data) < 0)
 		return -ENOMEM;
-	r = mosaic_each_child(m, name, add_child, children, err);
+	r = mosaic_each_child(m, name, add_child, &walk, err);
 	if (r == 0)
 		r = mosaic_each_mount_point(m, name, add_mount, mounts, err);
 	return r == 0 ? mosaic_each_data(m, name, add_key, data, err) : r;
 }
 
-static int show_one(struct mosaic *m, const char *name, json_t *rows, struct error *err)
+static int show_one(const struct moctl *c, struct mosaic *m, const char *name, json_t *rows,
+		    struct error *err)
 {
 	_json_ json_t *row = NULL;
 	struct mosaic_volume v;
@@ -101,18 +117,18 @@ static int show_one(struct mosaic *m, const char *name, json_t *rows, struct err
 
 	if (r < 0)
 		return r;
-	row = moctl_volume_json(&v);
+	row = moctl_volume_json(c, &v);
 	r = row ? moctl_volume_add_usage(m, name, row, err) : -ENOMEM;
 	if (r == 0)
 		r = moctl_volume_add_use(m, name, row, err);
 	if (r == 0)
-		r = add_lists(m, name, row, err);
+		r = add_lists(c, m, name, row, err);
 	if (r == 0 && json_array_append(rows, row) < 0)
 		r = -ENOMEM;
 	return r == 0 || err->code ? r : error_set(err, r, "volume %s", name);
 }
 
-static int print_text(const json_t *rows, struct error *err)
+static int print_text(const struct moctl *c, const json_t *rows, struct error *err)
 {
 	const json_t *row;
 	size_t i;
@@ -123,6 +139,8 @@ static int print_text(const json_t *rows, struct error *err)
 			r = cli_puts("\n", err);
 		if (r == 0)
 			r = table_print_record(row, facts, err);
+		if (r == 0 && c->host)
+			r = table_print_record(row, users_fact, err);
 	}
 	return r;
 }
@@ -132,24 +150,25 @@ static int show_run(const struct moctl *c, struct cli_args *args, struct error *
 	struct show_options o = { 0 };
 	_mosaic_ struct mosaic *m = NULL;
 	_json_ json_t *rows = json_array();
-	int r = moctl_parse(&(struct moctl_syntax){ show_options, 1, SIZE_MAX }, &o, args, err);
+	int r = moctl_parse(&(struct moctl_syntax){ moctl_show_options, 1, SIZE_MAX }, &o, args,
+			    err);
 
 	if (r == 0)
 		r = rows ? moctl_open(c, &m, err) : -ENOMEM;
 	for (size_t i = 0; r == 0 && i < args->n; i++) {
-		r = show_one(m, args->argv[i], rows, err);
+		r = show_one(c, m, args->argv[i], rows, err);
 		error_context(err, r, r < 0 ? "show" : NULL, r < 0 ? args->argv[i] : NULL);
 	}
 	if (r != 0)
 		return r;
-	return o.json ? cli_put_json(take_ptr(&rows), err) : print_text(rows, err);
+	return o.json ? cli_put_json(take_ptr(&rows), err) : print_text(c, rows, err);
 }
 
 const struct moctl_verb moctl_verb_show = {
 	.name = "show",
 	.operands = "VOLUME...",
 	.summary = "Tell everything about volumes",
-	.tables = { { show_options } },
+	.tables = { { moctl_show_options } },
 	.complete = { CLI_COMPLETE_VOLUME },
 	.more = true,
 	.run = show_run,

@@ -2,6 +2,10 @@
 /* The verbs, each defined in the file of its name or of its kin. */
 #include "cli/moctl/moctl.h"
 
+/* The options of those that another program has too. */
+extern const struct cli_option moctl_list_options[], moctl_show_options[], moctl_create_options[],
+	moctl_drop_options[], moctl_copy_options[], moctl_send_options[], moctl_receive_options[];
+
 extern const struct moctl_verb moctl_verb_make, moctl_verb_create_pool;               /* make.c */
 extern const struct moctl_verb moctl_verb_info, moctl_verb_features;                  /* info.c */
 extern const struct moctl_verb moctl_verb_list;                                       /* list.c */

@@ -1,0 +1,118 @@
+/* Where things are: paths that are typed, and the mosaic. */
+#include "cli/cli.h"
+
+#include <string.h>
+
+int cli_path_set(char *dst, size_t size, const char *path, struct error *err)
+{
+	char clean[LIMIT_PATH_BYTES];
+	_free_ char *cwd = *path == '/' ? NULL : getcwd(NULL, 0);
+	int n, r;
+
+	if (*path != '/' && !cwd)
+		return error_set(err, -errno,
+				 "%s is relative, and the current directory is unknown", path);
+	r = path_clean(clean, path);
+	n = r < 0 ? 0 : snprintf(dst, size, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", clean);
+	if (r < 0 || (size_t)n >= size)
+		return error_set(err, -ENAMETOOLONG, "%s: at most %zu bytes", path, size - 1);
+	return 0;
+}
+
+static bool is_path(const char *word)
+{
+	return strchr(word, '/') || str_ends(word, ".mos");
+}
+
+int cli_mosaic_set(struct cli *cli, const char *word, struct error *err)
+{
+	char usual[sizeof(cli->dirs.root) + 16];
+	size_t size = sizeof(cli->mosaic);
+
+	cli->mosaic_given = word != NULL;
+	snprintf(usual, sizeof(usual), "%s/mosaic/default", cli->dirs.root);
+	if (!word || is_path(word))
+		return cli_path_set(cli->mosaic, size, word ? word : usual, err);
+	if (snprintf(cli->mosaic, size, "%s", word) >= (int)size)
+		return error_set(err, -ENAMETOOLONG, "%s: at most %zu bytes", word, size - 1);
+	return 0;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static int open_at(const char *location, const char *volume_map, unsigned flags,
+		   struct mosaic **ret, struct error *err)
+{
+	const struct mosaic_config config = { .location = (char *)location,
+					      .volume_map = (char *)volume_map };
+
+	return mosaic_open_config(ret, &config, flags, err);
+}
+
+/* MISSING: there is no such description. */
+enum { MISSING = 1 };
+
+static int open_described(const char *what, const char *volume_map, unsigned flags,
+			  struct mosaic **ret, struct error *err)
+{
+	struct mosaic_config config = { 0 };
+	struct error why = { 0 };
+	int r = mosaic_config_read(what, &config, &why);
+
+	if (r < 0) {
+		*err = why;
+		return r == -ENOENT ? MISSING : r;
+	}
+	free(config.volume_map);
+	config.volume_map = volume_map ? strdup(volume_map) : NULL;
+	r = volume_map && !config.volume_map ? error_set(err, -ENOMEM, "%s", what)
+					     : mosaic_open_config(ret, &config, flags, err);
+	mosaic_config_free(&config);
+	return r;
+}
+
+static int open_given(const struct cli *cli, const char *volume_map, unsigned flags,
+		      struct mosaic **ret, struct error *err)
+{
+	int r;
+
+	if (strchr(cli->mosaic, '/') && !str_ends(cli->mosaic, ".mos"))
+		return open_at(cli->mosaic, volume_map, flags, ret, err);
+	r = open_described(cli->mosaic, volume_map, flags, ret, err);
+	return r == MISSING ? -EINVAL : r;
+}
+
+/* First without making it: so a description is looked for only where there is none. */
+static int open_usual(const struct cli *cli, const char *volume_map, unsigned flags,
+		      struct mosaic **ret, struct error *err)
+{
+	struct error why = { 0 }, not_described = { 0 };
+	int r = open_at(cli->mosaic, volume_map, 0, ret, &why), described;
+
+	if (r == -ENOENT) {
+		described = open_described("default", volume_map, flags, ret, &not_described);
+		if (described < 0)
+			*err = not_described;
+		if (described != MISSING)
+			return described;
+		if (flags & MOSAIC_OPEN_CREATE)
+			return open_at(cli->mosaic, volume_map, flags, ret, err);
+	}
+	if (r < 0)
+		*err = why;
+	return r;
+}
+
+int cli_mosaic_open(const struct cli *cli, const char *volume_map, unsigned flags,
+		    struct mosaic **ret, struct error *err)
+{
+	int r = 0;
+
+	/* root file systems hold set-user-ID programs */
+	if (flags & MOSAIC_OPEN_CREATE)
+		r = make_dirs(cli->dirs.root, 0700);
+	if (r < 0)
+		return error_set(err, r, "cannot make %s", cli->dirs.root);
+	return cli->mosaic_given ? open_given(cli, volume_map, flags, ret, err)
+				 : open_usual(cli, volume_map, flags, ret, err);
+}
