@@ -158,14 +158,10 @@ static int zfs_create(struct mosaic *m, int dirfd, const struct mosaic_create *h
 static int zfs_stage(struct mosaic *m, int dirfd, int *ret_fd, struct error *err)
 {
 	_close_ int root = make_volume(m, dirfd, "tree", 0, err);
-	int fd;
 
 	if (root < 0)
 		return root;
-	fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return error_set(err, -errno, "cannot open a new volume");
-	*ret_fd = fd;
+	*ret_fd = take_fd(&root);
 	return 0;
 }
 

@@ -95,16 +95,13 @@ int image_stage(struct mosaic *m, int dirfd, int *ret_fd, struct error *err)
 {
 	const char *fs = m->default_fs ? m->default_fs : blockfs_names[0];
 	_close_ int mount = -1;
-	int root, r = make_image(m, dirfd, "tree", fs, 0, err);
+	int r = make_image(m, dirfd, "tree", fs, 0, err);
 
 	if (r == 0)
 		r = make_fs(m, dirfd, "tree", fs, &mount, err);
 	if (r < 0)
 		return r;
-	root = blockfs_root(mount);
-	if (root < 0)
-		return error_set(err, root, "cannot open the root of a staged volume");
-	*ret_fd = root;
+	*ret_fd = take_fd(&mount);
 	return 0;
 }
 

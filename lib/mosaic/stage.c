@@ -88,15 +88,12 @@ static int make_tree(struct mosaic *m, struct mosaic_staged *s, int *ret_fd, str
 	int fd, r;
 
 	if (m->driver->stage) {
-		r = m->driver->stage(m, s->lock_fd, &fd, err);
+		r = m->driver->stage(m, s->lock_fd, &s->tree_fd, err);
 		if (r < 0)
 			return r;
-		s->tree_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-		if (s->tree_fd < 0) {
-			r = error_set(err, -errno, "cannot hold a staged volume");
-			close(fd);
-			return r;
-		}
+		fd = openat(s->tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			return error_set(err, -errno, "cannot open a staged volume");
 		*ret_fd = fd;
 		return 0;
 	}
@@ -138,10 +135,15 @@ int volume_sync_names(struct mosaic *m, struct error *err)
 /* A file system of the volume's own is synced and let go before the one that it lies in. */
 static int settle(struct mosaic *m, struct mosaic_staged *s, struct error *err)
 {
+	_close_ int root = -1;
 	int r = 0;
 
-	if (s->tree_fd >= 0 && syncfs(s->tree_fd) < 0)
-		return error_set(err, -errno, "cannot sync the staged volume");
+	if (s->tree_fd >= 0) { /* a mount, which is no file that could be synced */
+		root = openat(s->tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (root < 0 || syncfs(root) < 0)
+			return error_set(err, -errno, "cannot sync the staged volume");
+		cleanup_close(&root);
+	}
 	cleanup_close(&s->tree_fd);
 	if (m->driver->commit)
 		r = m->driver->commit(m, s->lock_fd, err);

@@ -147,19 +147,14 @@ int thin_create(struct mosaic *m, int dirfd, const struct mosaic_create *how, st
 	return 0;
 }
 
-/* The descriptor is of the root directory, and holds the mount. */
 int thin_stage(struct mosaic *m, int dirfd, int *ret_fd, struct error *err)
 {
 	const char *fs = m->default_fs ? m->default_fs : blockfs_names[0];
 	_close_ int mount = make_volume(m, dirfd, "tree", 0, fs, err);
-	int root;
 
 	if (mount < 0)
 		return mount;
-	root = blockfs_root(mount);
-	if (root < 0)
-		return error_set(err, root, "cannot open the root of a new file system");
-	*ret_fd = root;
+	*ret_fd = take_fd(&mount);
 	return 0;
 }
 

@@ -103,7 +103,7 @@ in_pod() {
 	carob volume receive back "$BATS_TEST_TMPDIR/stream"
 	[ "$(in_pod back,readOnly=true 'cat /data/link')" = travels ]
 	head -c 100 "$BATS_TEST_TMPDIR/stream" >"$BATS_TEST_TMPDIR/cut"
-	run -1 carob volume receive broken "$BATS_TEST_TMPDIR/cut"
+	run -8 carob volume receive broken "$BATS_TEST_TMPDIR/cut"
 	run -3 carob volume show broken
 	carob volume rm sent back
 }
@@ -183,7 +183,6 @@ on_loop() {
 }
 
 @test "the same pod on fsimg with xfs" {
-	skip "fails: carob-unpack cannot confine itself to a staged xfs (EINVAL)"
 	on_loop xfs
 	same_pod fsimg "$dir/m" 'default_fs: xfs' 'options: { size: 512M }'
 }
