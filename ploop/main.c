@@ -20,7 +20,7 @@ static void ignore_signals(void)
 static int leave_parent(struct error *err)
 {
 	_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int r = null < 0 ? error_set(err, -errno, "cannot open /dev/null") : confine_rights(err);
+	int r = null < 0 ? error_set(err, -errno, "cannot open /dev/null") : server_confine(err);
 	pid_t pid = r < 0 ? 0 : fork();
 
 	if (r < 0)
@@ -52,7 +52,7 @@ static int run(bool writable, size_t n, struct error *err)
 	if (r == 0)
 		r = leave_parent(err);
 	if (r == 0)
-		r = limit_calls(err);
+		r = server_confine_calls(err);
 	if (r == 0)
 		server_run(server);
 	return r;

@@ -8,8 +8,8 @@
 
 /* Gives up what is not needed: files, networks, capabilities; and in the second step all system
  * calls but those of serving. All or nothing. */
-int confine_rights(struct error *err) _must_check_;
-int limit_calls(struct error *err) _must_check_;
+int server_confine(struct error *err) _must_check_;
+int server_confine_calls(struct error *err) _must_check_;
 
 struct server;
 int server_new(struct ploop_chain *chain, bool writable, struct server **ret, struct error *err)

@@ -221,7 +221,8 @@ images_of() {
 	[ "$status" -ne 0 ]
 	says MiB free
 	[ "$(moctl "$m" list -q)" = v ]
-	head -c 200M /dev/zero >"$BATS_TEST_TMPDIR/small/rest" || true
+	sync -f "$m" # what the copy has given back can be had again
+	head -c 300M /dev/zero >"$BATS_TEST_TMPDIR/small/rest" || true
 	run --separate-stderr moctl "$m" create w
 	[ "$status" -ne 0 ]
 	moctl "$m" drop v
