@@ -74,11 +74,13 @@ static int take(struct stream_reader *r, size_t len, const uint8_t **ret, struct
 {
 	int n = need(r, len, ret, err);
 
-	if (n == 0)
-		return broke_off(r, err);
-	if (n > 0)
+	if (n == 1) {
 		r->first += len;
-	return n < 0 ? n : 0;
+		return 0;
+	}
+	if (n == 0)
+		n = broke_off(r, err);
+	return n < 0 ? n : -EPIPE;
 }
 
 /* take(), in the header: without a whole one it is no stream. */
@@ -94,9 +96,9 @@ static int take_header(struct stream_reader *r, size_t len, const uint8_t **ret,
 
 static int read_header(struct stream_reader *r, struct stream_header *ret, struct error *err)
 {
-	uint8_t fixed[16] = { 0 }, digest[STREAM_DIGEST];
+	uint8_t fixed[16], digest[STREAM_DIGEST];
 	_stream_header_ struct stream_header h = { 0 };
-	const uint8_t *p = fixed;
+	const uint8_t *p = NULL;
 	struct sha256_ctx ctx;
 	uint32_t len;
 	int n;
@@ -140,7 +142,7 @@ static int read_frame(struct stream_reader *r, uint8_t head[STREAM_HEAD], struct
 		      struct error *err)
 {
 	uint8_t digest[STREAM_DIGEST];
-	const uint8_t *p;
+	const uint8_t *p = NULL;
 	uint32_t len;
 	int n = take(r, STREAM_HEAD, &p, err);
 
@@ -165,7 +167,7 @@ static int look_for_resume(struct stream_reader *r, struct error *err)
 {
 	uint8_t head[STREAM_HEAD];
 	struct stream_frame f;
-	const uint8_t *p;
+	const uint8_t *p = NULL;
 	int n = need(r, 4, &p, err);
 
 	if (n <= 0)
