@@ -3,17 +3,10 @@
  * Volumes at either end of a stream: what they are known by, their content opened, and what is
  * kept of a stream that broke off. In a volume's directory:
  *
-<<<<<<< HEAD
  *	id		32 hex digits, made at the first send: what its content is known by
  *	received	the same of what it was received as, and known by then
  *	receiving	in staging: how far a stream came, for whom (JSON; struct receive_state)
  *	spool		in staging: a driver's own stream, until it is there as a whole
-=======
- *	id	   32 hex digits that it is known by, made when it is sent first
- *	received   the same of what it was received as, and known by then
- *	receiving  in staging: how far a stream came, for whom (JSON; struct receive_state)
- *	spool	   in staging: a driver's own stream, until it is there as a whole
->>>>>>> aa4194f (tests/unit: trees in memory; what the analyzer could not see)
  */
 #include "mosaic/driver.h"
 #include "mosaic/stream_tree.h"
