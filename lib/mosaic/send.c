@@ -290,7 +290,7 @@ static int end_driver(struct child *c, int r, struct error *err)
 
 static int send_native(struct sending *s, struct error *err)
 {
-	struct child c;
+	struct child c = { .stream = -1, .result = -1 };
 	int r = start_driver(s, &c, err);
 
 	return r < 0 ? r : end_driver(&c, pass_on(s, c.stream, err), err);

@@ -354,12 +354,12 @@ static int leave(struct diff *d)
 
 static int open_level(struct diff *d, struct level *l)
 {
-	const int roots[] = { d->t->root, d->t->old };
-
 	level_close(l);
 	for (int side = NEW; side <= (l->both ? OLD : NEW); side++) {
-		l->fd[side] = path_open(roots[side], d->path.text, PATH_NO_MOUNTS,
-					O_RDONLY | O_DIRECTORY, 0);
+		int root = side == NEW ? d->t->root : d->t->old;
+
+		l->fd[side] = path_open(root, d->path.text, PATH_NO_MOUNTS, O_RDONLY | O_DIRECTORY,
+					0);
 		if (l->fd[side] < 0)
 			return fail(d, l->fd[side], "open");
 	}

@@ -69,40 +69,42 @@ static int broke_off(const struct stream_reader *r, struct error *err)
 			 (unsigned long long)r->at.frames, (unsigned long long)r->at.bytes);
 }
 
-/* The same where there has to be more. */
-static int take(struct stream_reader *r, size_t len, const uint8_t **ret, struct error *err)
+/* The same where there has to be more: NULL with a negative *ret when there is not. */
+static const uint8_t *take(struct stream_reader *r, size_t len, int *ret, struct error *err)
 {
-	int n = need(r, len, ret, err);
+	const uint8_t *p = NULL;
 
-	if (n == 0)
-		return broke_off(r, err);
-	if (n > 0)
-		r->first += len;
-	return n < 0 ? n : 0;
+	*ret = need(r, len, &p, err);
+	if (*ret == 0)
+		*ret = broke_off(r, err);
+	if (*ret < 0)
+		return NULL;
+	r->first += len;
+	return p;
 }
 
 /* take(), in the header: without a whole one it is no stream. */
-static int take_header(struct stream_reader *r, size_t len, const uint8_t **ret, struct error *err)
+static const uint8_t *take_header(struct stream_reader *r, size_t len, int *ret, struct error *err)
 {
-	int n = take(r, len, ret, err);
+	const uint8_t *p = take(r, len, ret, err);
 
-	return n == -EPIPE
-		       ? error_set(err, -EBADMSG,
-				   "this is no stream of a volume: it ends before its header does.")
-		       : n;
+	if (!p && *ret == -EPIPE)
+		*ret = error_set(err, -EBADMSG,
+				 "this is no stream of a volume: it ends before its header does.");
+	return p;
 }
 
 static int read_header(struct stream_reader *r, struct stream_header *ret, struct error *err)
 {
-	uint8_t fixed[16] = { 0 }, digest[STREAM_DIGEST];
+	uint8_t fixed[16], digest[STREAM_DIGEST];
 	_stream_header_ struct stream_header h = { 0 };
-	const uint8_t *p = fixed;
+	const uint8_t *p = NULL;
 	struct sha256_ctx ctx;
 	uint32_t len;
 	int n;
 
-	n = take_header(r, sizeof(fixed), &p, err);
-	if (n < 0)
+	p = take_header(r, sizeof(fixed), &n, err);
+	if (!p)
 		return n;
 	if (memcmp(p, "MOSAICST", 8) != 0)
 		return error_set(err, -EBADMSG, "this is no stream of a volume.");
@@ -115,8 +117,8 @@ static int read_header(struct stream_reader *r, struct stream_header *ret, struc
 	if (len > LIMIT_STREAM_HEADER)
 		return error_set(err, -EBADMSG, "the stream's header is larger than %d bytes.",
 				 LIMIT_STREAM_HEADER);
-	n = take_header(r, len + sizeof(digest), &p, err);
-	if (n < 0)
+	p = take_header(r, len + sizeof(digest), &n, err);
+	if (!p)
 		return n;
 	stream_sha256(digest, p, len, NULL, 0);
 	if (memcmp(digest, p + len, sizeof(digest)) != 0)
@@ -142,16 +144,17 @@ static int read_frame(struct stream_reader *r, uint8_t head[STREAM_HEAD], struct
 	uint8_t digest[STREAM_DIGEST];
 	const uint8_t *p;
 	uint32_t len;
-	int n = take(r, STREAM_HEAD, &p, err);
+	int n;
 
-	if (n < 0)
+	p = take(r, STREAM_HEAD, &n, err);
+	if (!p)
 		return n;
 	memcpy(head, p, STREAM_HEAD);
 	len = stream_get32(head + 4);
 	if (len > LIMIT_STREAM_FRAME)
 		return damaged(r, "is larger than a frame may be", err);
-	n = take(r, len, &p, err);
-	if (n < 0)
+	p = take(r, len, &n, err);
+	if (!p)
 		return n;
 	stream_sha256(digest, head, 8, p, len);
 	if (memcmp(digest, head + 8, STREAM_DIGEST) != 0)
@@ -164,8 +167,8 @@ static int read_frame(struct stream_reader *r, uint8_t head[STREAM_HEAD], struct
 static int look_for_resume(struct stream_reader *r, struct error *err)
 {
 	uint8_t head[STREAM_HEAD];
-	struct stream_frame f;
-	const uint8_t *p;
+	struct stream_frame f = { 0 };
+	const uint8_t *p = NULL;
 	int n = need(r, 4, &p, err);
 
 	if (n <= 0)
@@ -216,7 +219,7 @@ static int check_end(const struct stream_reader *r, const struct stream_frame *f
 int stream_read(struct stream_reader *r, struct stream_frame *ret, struct error *err)
 {
 	uint8_t head[STREAM_HEAD];
-	struct stream_frame f;
+	struct stream_frame f = { 0 };
 	int n = read_frame(r, head, &f, err);
 
 	if (n < 0)

@@ -340,21 +340,20 @@ static void depth_costs_no_descriptors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(random_trees_arrive, scratch_setup,
-						scratch_teardown),
-		cmocka_unit_test_setup_teardown(changes_arrive, scratch_setup, scratch_teardown),
-		cmocka_unit_test_setup_teardown(nothing_changed_is_nothing_sent, scratch_setup,
-						scratch_teardown),
-		cmocka_unit_test_setup_teardown(streams_are_reproducible, scratch_setup,
-						scratch_teardown),
-		cmocka_unit_test_setup_teardown(cut_anywhere_is_resumed, scratch_setup,
-						scratch_teardown),
-		cmocka_unit_test_setup_teardown(cut_changes_are_resumed, scratch_setup,
-						scratch_teardown),
-		cmocka_unit_test_setup_teardown(what_changed_meanwhile_is_not_resumed,
-						scratch_setup, scratch_teardown),
-		cmocka_unit_test_setup_teardown(depth_costs_no_descriptors, scratch_setup,
-						scratch_teardown),
+		cmocka_unit_test_setup_teardown(random_trees_arrive, trees_setup, trees_teardown),
+		cmocka_unit_test_setup_teardown(changes_arrive, trees_setup, trees_teardown),
+		cmocka_unit_test_setup_teardown(nothing_changed_is_nothing_sent, trees_setup,
+						trees_teardown),
+		cmocka_unit_test_setup_teardown(streams_are_reproducible, trees_setup,
+						trees_teardown),
+		cmocka_unit_test_setup_teardown(cut_anywhere_is_resumed, trees_setup,
+						trees_teardown),
+		cmocka_unit_test_setup_teardown(cut_changes_are_resumed, trees_setup,
+						trees_teardown),
+		cmocka_unit_test_setup_teardown(what_changed_meanwhile_is_not_resumed, trees_setup,
+						trees_teardown),
+		cmocka_unit_test_setup_teardown(depth_costs_no_descriptors, trees_setup,
+						trees_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

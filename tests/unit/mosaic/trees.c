@@ -7,6 +7,43 @@
 
 enum { MAX_NAMES = 512, PATH = 1024 };
 
+/* A file system in memory is ten times faster, if it keeps what we want to see kept. */
+static const char *choose_place(void)
+{
+	static const char place[] = "/dev/shm";
+	_close_ int fd = open(place, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	return fd >= 0 && fsetxattr(fd, "user.test", "x", 1, 0) == 0 ? place : "/tmp";
+}
+
+int trees_setup(void **state)
+{
+	struct scratch *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -1;
+	snprintf(s->path, sizeof(s->path), "%s/test-trees-XXXXXX", choose_place());
+	assert_non_null(mkdtemp(s->path));
+	s->dirfd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(s->dirfd >= 0);
+	*state = s;
+	return 0;
+}
+
+int trees_teardown(void **state)
+{
+	struct scratch *s = *state;
+	char *name = strrchr(s->path, '/');
+	_close_ int parent = -1;
+
+	close(s->dirfd);
+	*name = '\0';
+	parent = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(path_remove_tree(parent, name + 1), 0);
+	free(s);
+	return 0;
+}
+
 struct trees trees_begin(uint64_t seed)
 {
 	return (struct trees){ .random = seed * 2654435761U + 12345, .root = geteuid() == 0 };

@@ -9,6 +9,10 @@ struct trees {
 	unsigned made;
 };
 
+/* cmocka fixtures like scratch_setup(), for many files. */
+int trees_setup(void **state);
+int trees_teardown(void **state);
+
 struct trees trees_begin(uint64_t seed);
 uint64_t trees_random(struct trees *t, uint64_t below);
 
