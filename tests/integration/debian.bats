@@ -8,28 +8,10 @@ load helpers
 
 image=example.com/debian
 
-# The main archive of this machine's own apt sources: "URI SUITE" of its release.
-mirror() {
-	apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(COMPONENT) $(LABEL)' 'Created-By: Packages' |
-		awk -v codename="$(. /etc/os-release && echo "$VERSION_CODENAME")" '$2 == codename && $3 == "main" && $4 == "Debian" { sub("/$", "", $1); print $1, $2; exit }'
-}
-
-debian_rootfs() {
-	local cache=${XDG_CACHE_HOME:-$top/build/cache} uri suite
-	rootfs=$cache/debian-rootfs
-	[ ! -e "$rootfs/etc/debian_version" ] || return 0
-	mkdir -p "$cache"
-	read -r uri suite < <(mirror)
-	rm -rf "$rootfs.part"
-	debootstrap --variant=minbase --include=python3 "$suite" "$rootfs.part" "$uri" >"$BATS_FILE_TMPDIR/debootstrap.log" 2>&1 ||
-		{ tail "$BATS_FILE_TMPDIR/debootstrap.log" >&2; return 1; }
-	rm -rf "$rootfs.part"/var/cache/apt/archives/*.deb
-	mv "$rootfs.part" "$rootfs"
-}
-
 setup_file() {
 	setup_state
-	debian_rootfs
+	local rootfs
+	rootfs=$("$top/tests/fixtures/debian-rootfs")
 	local dir=$BATS_FILE_TMPDIR
 	echo '{"acKind":"ImageManifest","acVersion":"0.8.11","name":"example.com/debian","labels":[{"name":"version","value":"12"},{"name":"os","value":"linux"}],
 		"app":{"exec":["/bin/bash"],"user":"0","group":"0"}}' >"$dir/manifest"
