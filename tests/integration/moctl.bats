@@ -467,7 +467,7 @@ follows_new() {
 	run -3 moctl "$b" have s1
 	moctl "$b" receive --forget s1
 	run -8 --separate-stderr moctl "$b" receive -q s1 /dev/null
-	says receive s1 "breaks off"
+	says receive s1 "ends before"
 	moctl "$b" receive --forget s1
 	run -3 --separate-stderr moctl "$b" receive -q s2 <(moctl "$a" send -q --since s1 s2)
 	says receive s2 s1
