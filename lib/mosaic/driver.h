@@ -110,8 +110,8 @@ struct mosaic_driver {
 	int (*limits)(struct mosaic *m, struct mosaic_limits *ret, struct error *err);
 
 	/* Makes "tree", an empty file system or directory (root 0755 root:root), in the volume
-	 * directory dirfd and returns it in *ret_fd: as the directory, or as a detached mount, which
-	 * lives as long as this descriptor. NULL: mkdir. */
+	 * directory dirfd and returns it in *ret_fd: as the directory, or as a detached mount,
+	 * which lives as long as this descriptor. NULL: mkdir. */
 	int (*stage)(struct mosaic *m, int dirfd, int *ret_fd, struct error *err);
 
 	/* Turns the filled "tree", which nobody has open any more and which is synced, into what

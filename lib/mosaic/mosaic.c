@@ -85,7 +85,7 @@ static struct mosaic *new_mosaic(const struct mosaic_config *config)
 	if (!m)
 		return NULL;
 	m->dirfd = -1;
-	if (copy_text(&m->location, config->location) < 0 ||
+	if (copy_text(&m->location, config->location) < 0 || !m->location ||
 	    copy_text(&m->default_fs, config->default_fs) < 0 ||
 	    copy_text(&m->metadata, config->metadata) < 0 ||
 	    copy_text(&m->volume_map, config->volume_map) < 0)

@@ -753,7 +753,7 @@ half_received() {
 	m=$a
 	many_files large
 	env --default-signal=INT moctl "$a" send -q large "$BATS_TEST_TMPDIR/stream" 3>&- &
-	until ls -l "/proc/$!/fd" | grep -q '(deleted)'; do [ -e "/proc/$!" ]; done # its file has no name yet
+	until find "/proc/$!/fd" -lname '*(deleted)' | grep -q .; do [ -e "/proc/$!" ]; done # its file has no name yet
 	kill -INT "$!"
 	ends_with 130 "$!"
 	[ -z "$(find "$BATS_TEST_TMPDIR" -maxdepth 1 -name 'stream*')" ]

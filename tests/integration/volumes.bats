@@ -73,14 +73,14 @@ in_pod() {
 	run -3 carob volume show never
 	carob stop writer
 	[ "$(carob volume list --json | jq -c '.[] | select(.name == "shared") | .usedBy')" = "[]" ]
-	carob volume snapshot shared then
+	carob volume snapshot shared "then"
 	# an overlay on what the snapshot has too: written by both all the same
 	start_pod other --volume d,kind=named,source=shared --mount volume=d,target=/data $box \
 		/bin/sh -c 'until [ -e /data/e ]; do sleep 0.05; done; echo seen >/data/f; sleep 1000'
 	in_pod shared 'echo now >/data/e; until [ -e /data/f ]; do sleep 0.05; done; cat /data/a /data/f' >"$BATS_TEST_TMPDIR/out"
 	[ "$(xargs <"$BATS_TEST_TMPDIR/out")" = "hello seen" ]
 	carob rm -f other
-	carob volume rm shared then
+	carob volume rm shared "then"
 }
 
 @test "a prepared pod keeps its volume" {
