@@ -188,8 +188,10 @@ static int zfs_copy(struct mosaic *m, const struct volume_copy *c, struct error 
 	r = zfs_run(err, "snapshot", snapshot, NULL);
 	if (r < 0)
 		return r;
-	return zfs_run(err, "clone", "-o", "canmount=noauto", "-o", place, "-o", quota, snapshot,
-		       child, NULL);
+	/* with noauto, which is what it is to have, zfs-fuse mounts a new clone */
+	r = zfs_run(err, "clone", "-o", "canmount=off", "-o", place, "-o", quota, snapshot, child,
+		    NULL);
+	return r == 0 ? zfs_run(err, "set", "canmount=noauto", child, NULL) : r;
 }
 
 /* ---- drop ------------------------------------------------------------------------------------ */

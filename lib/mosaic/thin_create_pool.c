@@ -80,22 +80,33 @@ static int device_size(int fd, uint64_t *ret)
 	return S_ISBLK(st.st_mode) && ioctl(fd, BLKGETSIZE64, ret) < 0 ? -errno : 0;
 }
 
+/* -EBUSY: it is in use, or what is above it is just on its way. */
+static int take_part_down(struct thin *t, const char *part, struct error *err)
+{
+	static const struct timespec pause = { 0, LOCK_PAUSE_NS };
+	char name[DM_NAME_MAX + 1];
+	int r = -EBUSY;
+
+	snprintf(name, sizeof(name), "mosaic-%s-%s", t->header.id, part);
+	for (unsigned i = 0; i < LOCK_TRIES && r == -EBUSY; i++) {
+		if (i > 0)
+			nanosleep(&pause, NULL);
+		r = dm_remove(t->control, name, 0);
+	}
+	return r < 0 && r != -ENXIO
+		       ? error_set(err, r, "the pool on %s is in use: its device %s", t->path, name)
+		       : 0;
+}
+
 /* Devices of a pool whose making was killed. */
 static int take_down(struct thin *t, struct error *err)
 {
 	static const char *const parts[] = { "0", "pool", "tdata", "tmeta" };
-	char name[DM_NAME_MAX + 1];
+	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		int r;
-
-		snprintf(name, sizeof(name), "mosaic-%s-%s", t->header.id, parts[i]);
-		r = dm_remove(t->control, name, 0);
-		if (r < 0 && r != -ENXIO)
-			return error_set(err, r, "the pool on %s is in use: its device %s", t->path,
-					 name);
-	}
-	return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(parts) && r == 0; i++)
+		r = take_part_down(t, parts[i], err);
+	return r;
 }
 
 /* Nothing that is of use to anybody. */

@@ -104,12 +104,11 @@ static int remember(struct zfs *z, int dirfd, const char *hex)
 #pragma GCC diagnostic pop
 
 /* The location is another than it was when the volume was made. */
-static int move(struct mosaic *m, const char *hex, const char *child, struct error *err)
+static int move(const char *child, const char *place, struct error *err)
 {
-	char option[LIMIT_PATH_BYTES + 16], place[LIMIT_PATH_BYTES];
+	char option[LIMIT_PATH_BYTES + 16];
 	int r;
 
-	zfs_place(m->priv, hex, place);
 	snprintf(option, sizeof(option), "mountpoint=%s", place);
 	r = zfs_run(err, "unmount", child, NULL);
 	if (r == 0)
@@ -117,59 +116,89 @@ static int move(struct mosaic *m, const char *hex, const char *child, struct err
 	return r == 0 ? zfs_run(err, "mount", child, NULL) : r;
 }
 
-static int show(struct mosaic *m, const char *hex, struct error *err)
+/* Two mounts at once end in a deadlock of zfs-fuse: one after the other, and each until it answers.
+ * What is returned is to be closed. */
+static int lock_mounts(struct mosaic *m, struct error *err)
+{
+	_close_ int fd = openat(m->dirfd, "mounts", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(err, -errno, "cannot open %s/mounts", m->location);
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return error_set(err, -errno, "cannot lock %s/mounts", m->location);
+	return take_fd(&fd);
+}
+
+/* -EBUSY also when it is mounted and is not: what zfs-fuse does when the last user of a dataset has
+ * gone takes away the mount that was made meanwhile. */
+static int mount_child(struct mosaic *m, const char *hex, const char *place, struct error *err)
 {
 	char child[ZFS_NAME_MAX];
-	int r = zfs_is_shown(m, hex, err);
+	_free_ char *text = NULL;
+	int r;
 
-	if (r != 0)
-		return r < 0 ? r : 0;
 	zfs_child(m->priv, hex, child);
 	r = zfs_run(err, "mount", child, NULL);
 	if (r == 0)
 		r = zfs_is_shown(m, hex, err);
-	return r == 0 ? move(m, hex, child, err) : r < 0 ? r : 0;
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = zfs_read(&text, err, "get", "-H", "-o", "value", "mountpoint", child, NULL);
+	if (r < 0)
+		return r;
+	text[strcspn(text, "\n")] = '\0';
+	return str_eq(text, place) ? -EBUSY : move(child, place, err);
+}
+
+/* -EBUSY: try again. */
+static int open_content(struct mosaic *m, const char *hex, bool make, struct error *err)
+{
+	_close_ int lock = lock_mounts(m, err), dir = -1;
+	char place[LIMIT_PATH_BYTES];
+	int r = lock < 0 ? lock : zfs_is_shown(m, hex, err), fd;
+
+	zfs_place(m->priv, hex, place);
+	if (r == 0)
+		r = mount_child(m, hex, place, err);
+	if (r < 0)
+		return r;
+	dir = open(place, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return error_set(err, -errno, "cannot open %s", place);
+	if (zfs_is_shown(m, hex, NULL) == 0)
+		return -EBUSY; /* gone meanwhile: that was the directory below */
+	r = make ? volume_mkdir(dir, "root", 0755) : 0;
+	if (r < 0 && r != -EEXIST)
+		return error_set(err, r, "cannot make a directory in %s", place);
+	fd = openat(dir, "root", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? error_set(err, -errno, "cannot open %s/root", place) : fd;
 }
 
 int zfs_content(struct mosaic *m, int dirfd, const char *hex, bool make, struct error *err)
 {
-	char place[LIMIT_PATH_BYTES], child[ZFS_NAME_MAX];
+	char child[ZFS_NAME_MAX];
 	struct zfs *z = m->priv;
-	_close_ int dir = -1;
-	int r = -EBUSY, fd;
+	int r = -EBUSY;
 
-	/* who has just gone may still be going */
+	zfs_child(z, hex, child);
 	for (int i = 0; i < TRIES && r == -EBUSY; i++) {
 		if (i > 0)
 			pause_a_little();
-		r = show(m, hex, err);
-		if (r != -EBUSY)
-			break;
-		zfs_child(z, hex, child);
-		fd = open_elsewhere(child);
-		if (fd != -EBUSY)
-			return fd < 0 ? error_set(err, fd, "cannot find a mount of %s", child) : fd;
+		r = open_content(m, hex, make, err);
+		if (r == -EBUSY)
+			r = open_elsewhere(child);
+		else if (r >= 0 && remember(z, dirfd, hex) < 0) {
+			close(r);
+			return error_set(err, -ENOMEM, "the mount of a volume");
+		}
 	}
 	if (r == -EBUSY)
-		error_set(err, r,
-			  "the dataset %s is in use where it cannot be reached: this ZFS mounts "
-			  "one only once.",
-			  child);
-	if (r == 0 && remember(z, dirfd, hex) < 0)
-		r = error_set(err, -ENOMEM, "the mount of a volume");
-	if (r < 0)
-		return r;
-	zfs_place(z, hex, place);
-	dir = open(place, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir < 0)
-		return error_set(err, -errno, "cannot open %s", place);
-	if (make) {
-		r = volume_mkdir(dir, "root", 0755);
-		if (r < 0)
-			return error_set(err, r, "cannot make a directory in %s", place);
-	}
-	fd = openat(dir, "root", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? error_set(err, -errno, "cannot open %s/root", place) : fd;
+		return error_set(err, r,
+				 "the dataset %s is in use where it cannot be reached: this ZFS "
+				 "mounts one only once.",
+				 child);
+	return r;
 }
 
 int zfs_hide(struct mosaic *m, const char *hex, struct error *err)
