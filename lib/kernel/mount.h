@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/base.h"
 
@@ -39,6 +40,9 @@ int mount_clone(int dirfd, const char *path, bool recursive) _must_check_;
  * no copy: it is attached for a moment, in a mount namespace of a child's own, and is of no use
  * afterwards. */
 int mount_clone_below(int mountfd, const char *path) _must_check_;
+
+/* The same of the directory path in the mount namespace, and below the root, of another process. */
+int mount_clone_in(pid_t pid, const char *path) _must_check_;
 
 /* Sets and clears attributes of the mount behind fd; recursive covers its submounts. */
 int mount_change(int fd, uint64_t set, uint64_t clear, bool recursive) _must_check_;

@@ -141,7 +141,7 @@ static int make_volume(struct mosaic *m, int dirfd, const char *name, uint64_t b
 	quota_text(bytes, quota);
 	place_text(m->priv, record.hex, place);
 	r = zfs_run(err, "create", "-o", "canmount=noauto", "-o", place, "-o", quota, child, NULL);
-	return r < 0 ? r : zfs_content(m, dirfd, record.hex, true, err);
+	return r < 0 ? r : zfs_make_content(m, dirfd, record.hex, err);
 }
 
 static int zfs_create(struct mosaic *m, int dirfd, const struct mosaic_create *how,
@@ -254,18 +254,15 @@ static int zfs_drop(struct mosaic *m, int dirfd, struct error *err)
 static int zfs_mount(struct mosaic *m, const struct volume *v, const struct mosaic_mount *how,
 		     int *ret_fd, struct error *err)
 {
-	_close_ int lock = volume_serialise(v, err), content = -1, fd = -1;
+	_close_ int lock = volume_serialise(v, err), fd = -1;
 	struct zfs_record record;
 	int r = lock < 0 ? lock : zfs_record_of(v, &record, err);
 
 	if (r < 0)
 		return r;
-	content = zfs_content(m, v->dirfd, record.hex, false, err);
-	if (content < 0)
-		return error_prefix(err, content, "volume %s", v->name);
-	fd = mount_clone(content, "", false);
+	fd = zfs_mount_content(m, v->dirfd, record.hex, err);
 	if (fd < 0)
-		return error_set(err, fd, "cannot mount volume %s", v->name);
+		return error_prefix(err, fd, "volume %s", v->name);
 	r = directory_adjust(fd, v, how, err);
 	if (r < 0)
 		return r;

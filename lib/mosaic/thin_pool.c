@@ -53,6 +53,9 @@ int thin_open_device(struct thin *t, const char *path, struct error *err)
 	if (!t->path)
 		return error_set(err, -ENOMEM, "the pool on %s", path);
 	t->device = open(path, O_RDONLY | O_CLOEXEC);
+	if (t->device < 0 && errno == ENOENT) /* that would say that there is no mosaic */
+		return error_set(err, -ENODEV, "the pool's device %s is not there: %s.", path,
+				 strerror(ENOENT));
 	if (t->device < 0 || fstat(t->device, &st) < 0)
 		return error_set(err, -errno, "cannot open the pool's device %s", path);
 	if (!S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode))

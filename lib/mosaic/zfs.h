@@ -66,10 +66,12 @@ void zfs_child(const struct zfs *z, const char *hex, char dst[ZFS_NAME_MAX]);
 /* Where it is mounted. */
 void zfs_place(const struct zfs *z, const char *hex, char dst[LIMIT_PATH_BYTES]);
 
-/* The content of the volume, brought up: a descriptor (O_PATH). dirfd is the volume's directory.
- * make: it is new, and gets its "root". */
-int zfs_content(struct mosaic *m, int dirfd, const char *hex, bool make, struct error *err)
-	_must_check_;
+/* Brings the new volume up and makes its "root": a descriptor (O_PATH) of it. dirfd is the volume's
+ * directory. */
+int zfs_make_content(struct mosaic *m, int dirfd, const char *hex, struct error *err) _must_check_;
+
+/* Brings the volume up: a detached mount of its "root". */
+int zfs_mount_content(struct mosaic *m, int dirfd, const char *hex, struct error *err) _must_check_;
 
 /* Ends the mount at LOCATION/mounts/HEX, if there is one; mounts of the volume stay. */
 int zfs_hide(struct mosaic *m, const char *hex, struct error *err) _must_check_;

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "kernel/kernel.h"
+#include "mosaic/mounts.h"
 #include "mosaic/zfs.h"
 
 enum {
@@ -48,32 +49,42 @@ int zfs_is_shown(struct mosaic *m, const char *hex, struct error *err)
 	return r < 0 ? error_set(err, r, "cannot find out what is mounted at %s", place) : 1;
 }
 
-/* A mount of the volume that somebody has in our namespace, of a dataset that zfs-fuse mounts only
- * once. -EBUSY without one. */
-static int open_elsewhere(const char *child)
+/* A copy of a mount of the dataset that somebody has, in whatever namespace: zfs-fuse mounts a
+ * dataset only once, and where the daemon is. */
+struct elsewhere {
+	const char *end; /* of the place of the dataset; NULL: mounts of the volume are looked for */
+	int fd;
+};
+
+static int copy_mount(const struct mosaic_mount_point *p, void *arg)
 {
-	_free_ char *text = NULL;
-	struct mountinfo info;
-	char *cursor;
-	int r = file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, NULL);
+	struct elsewhere *e = arg;
+	char path[LIMIT_PATH_BYTES];
 
-	if (r < 0)
-		return r;
-	cursor = text;
-	while (mountinfo_next(&cursor, &info) > 0) {
-		struct stat st;
-		int fd;
+	if (e->end && !str_ends(p->path, e->end))
+		return 0;
+	if (snprintf(path, sizeof(path), "%s%s", p->path, e->end ? "/root" : "") >=
+	    (int)sizeof(path))
+		return 0;
+	e->fd = mount_clone_in(p->pid, path);
+	return e->fd >= 0;
+}
 
-		if (!str_eq(info.source, child) || !str_eq(info.root, "/root"))
-			continue;
-		fd = open(info.point, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		if (fstat(fd, &st) == 0 && st.st_dev == info.device)
-			return fd;
-		close(fd); /* covered by another mount */
+/* -EBUSY without one. */
+static int clone_elsewhere(const char *child, const char *hex)
+{
+	struct mount_identity identity = { .source = child, .root = "/root" };
+	char end[ZFS_HEX + 16];
+	struct elsewhere e = { .fd = -1 };
+	int r = mount_identity_each(&identity, copy_mount, &e, NULL);
+
+	if (r == 0) {
+		snprintf(end, sizeof(end), "/mounts/%s", hex);
+		identity.root = NULL;
+		e.end = end;
+		r = mount_identity_each(&identity, copy_mount, &e, NULL);
 	}
-	return -EBUSY;
+	return r < 0 ? r : r == 0 ? -EBUSY : e.fd;
 }
 
 #pragma GCC diagnostic push
@@ -175,30 +186,57 @@ static int open_content(struct mosaic *m, const char *hex, bool make, struct err
 	return fd < 0 ? error_set(err, -errno, "cannot open %s/root", place) : fd;
 }
 
-int zfs_content(struct mosaic *m, int dirfd, const char *hex, bool make, struct error *err)
+static int unreachable(const char *child, struct error *err)
+{
+	return error_set(err, -EBUSY,
+			 "the dataset %s is in use where it cannot be reached: this ZFS mounts one "
+			 "only once.",
+			 child);
+}
+
+/* The descriptor, with the mount remembered. */
+static int keep(struct mosaic *m, int dirfd, const char *hex, int fd, struct error *err)
+{
+	if (fd < 0 || remember(m->priv, dirfd, hex) == 0)
+		return fd;
+	close(fd);
+	return error_set(err, -ENOMEM, "the mount of a volume");
+}
+
+int zfs_make_content(struct mosaic *m, int dirfd, const char *hex, struct error *err)
 {
 	char child[ZFS_NAME_MAX];
-	struct zfs *z = m->priv;
 	int r = -EBUSY;
 
-	zfs_child(z, hex, child);
+	zfs_child(m->priv, hex, child);
 	for (int i = 0; i < TRIES && r == -EBUSY; i++) {
 		if (i > 0)
 			pause_a_little();
-		r = open_content(m, hex, make, err);
-		if (r == -EBUSY)
-			r = open_elsewhere(child);
-		else if (r >= 0 && remember(z, dirfd, hex) < 0) {
-			close(r);
-			return error_set(err, -ENOMEM, "the mount of a volume");
-		}
+		r = open_content(m, hex, true, err);
 	}
-	if (r == -EBUSY)
-		return error_set(err, r,
-				 "the dataset %s is in use where it cannot be reached: this ZFS "
-				 "mounts one only once.",
-				 child);
-	return r;
+	return r == -EBUSY ? unreachable(child, err) : keep(m, dirfd, hex, r, err);
+}
+
+int zfs_mount_content(struct mosaic *m, int dirfd, const char *hex, struct error *err)
+{
+	char child[ZFS_NAME_MAX];
+
+	zfs_child(m->priv, hex, child);
+	for (int i = 0; i < TRIES; i++) {
+		_close_ int dir = -1;
+		int r;
+
+		if (i > 0)
+			pause_a_little();
+		r = dir = keep(m, dirfd, hex, open_content(m, hex, false, err), err);
+		if (r >= 0)
+			r = mount_clone(dir, "", false);
+		else if (r == -EBUSY)
+			r = clone_elsewhere(child, hex);
+		if (r != -EBUSY)
+			return r < 0 && dir >= 0 ? error_set(err, r, "cannot mount %s", child) : r;
+	}
+	return unreachable(child, err);
 }
 
 int zfs_hide(struct mosaic *m, const char *hex, struct error *err)

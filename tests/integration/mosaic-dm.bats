@@ -218,9 +218,13 @@ killed() {
 		code=0
 		{ strace -o /dev/null -e inject=ioctl:signal=KILL:when=$n moctl "$mos" create-pool --size 300M "$dir/pool" >"$dir/out" 2>&1; } 2>/dev/null || code=$?
 		[ $code = 0 ] || [ $code = 137 ] || { cat "$dir/out" && return 1; }
-		until_true 5 no_devices || moctl "$mos" create-pool --size 300M "$dir/pool"
+		if [ ! -e "$dir/mosaic/type" ] && devices >/dev/null; then
+			moctl "$mos" create-pool --size 300M "$dir/pool"
+		fi
 		if [ -e "$dir/mosaic/type" ]; then
+			moctl "$mos" check --repair
 			moctl "$mos" check
+			until_true 5 no_devices
 			rm -rf "$dir/mosaic" "$dir/pool"
 		fi
 	done

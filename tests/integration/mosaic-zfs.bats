@@ -13,7 +13,7 @@ setup_file() {
 	truncate -s 3G "$BATS_FILE_TMPDIR/pool.img"
 	# It syncs all that is mounted on the machine at every unmount, which takes minutes beside others.
 	echo 'void sync(void); void sync(void) { }' | cc -shared -fPIC -x c - -o "$BATS_FILE_TMPDIR/no-sync.so"
-	LD_PRELOAD=$BATS_FILE_TMPDIR/no-sync.so zfs-fuse --no-daemon --enable-xattr >"$BATS_FILE_TMPDIR/daemon.log" 2>&1 3>&- &
+	LD_PRELOAD=$BATS_FILE_TMPDIR/no-sync.so zfs-fuse --no-daemon --no-kstat-mount --enable-xattr >"$BATS_FILE_TMPDIR/daemon.log" 2>&1 3>&- &
 	echo $! >"$BATS_FILE_TMPDIR/daemon"
 	until_true 10 test -S /run/zfs/zfs_socket
 	zpool create -m none "carob$$" "$BATS_FILE_TMPDIR/pool.img"
