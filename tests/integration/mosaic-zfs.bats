@@ -9,26 +9,35 @@ setup_file() {
 	export CAROB_LIBEXEC=$prefix/libexec/carob
 	census >"$BATS_FILE_TMPDIR/census"
 	why_not >"$BATS_FILE_TMPDIR/why" || return 0
-	mkdir -p /run/zfs
-	truncate -s 3G "$BATS_FILE_TMPDIR/pool.img"
 	# It syncs all that is mounted on the machine at every unmount, which takes minutes beside others.
 	echo 'void sync(void); void sync(void) { }' | cc -shared -fPIC -x c - -o "$BATS_FILE_TMPDIR/no-sync.so"
+	start_daemon "carob$$"
+}
+
+# start_daemon POOL
+start_daemon() {
+	mkdir -p /run/zfs
+	truncate -s 3G "$BATS_FILE_TMPDIR/pool.img"
 	LD_PRELOAD=$BATS_FILE_TMPDIR/no-sync.so zfs-fuse --no-daemon --no-kstat-mount --enable-xattr >"$BATS_FILE_TMPDIR/daemon.log" 2>&1 3>&- &
 	echo $! >"$BATS_FILE_TMPDIR/daemon"
 	until_true 10 test -S /run/zfs/zfs_socket
-	zpool create -m none "carob$$" "$BATS_FILE_TMPDIR/pool.img"
-	echo "carob$$" >"$BATS_FILE_TMPDIR/name"
+	zpool create -m none "$1" "$BATS_FILE_TMPDIR/pool.img"
+	echo "$1" >"$BATS_FILE_TMPDIR/name"
+}
+
+stop_daemon() {
+	local pid
+	pid=$(cat "$BATS_FILE_TMPDIR/daemon")
+	if [ -e "$BATS_FILE_TMPDIR/name" ]; then
+		timeout 20 zpool destroy -f "$(cat "$BATS_FILE_TMPDIR/name")" || true
+	fi
+	kill -9 "$pid" # it takes no other end
+	until_true 10 process_gone "$pid"
+	rm -rf /run/zfs /etc/zfs/zpool.cache /var/lib/zfs/zpool.cache "$BATS_FILE_TMPDIR/pool.img" "$BATS_FILE_TMPDIR/name"
 }
 
 teardown_file() {
-	local pid
-	if [ -e "$BATS_FILE_TMPDIR/daemon" ]; then
-		pid=$(cat "$BATS_FILE_TMPDIR/daemon")
-		[ ! -e "$BATS_FILE_TMPDIR/name" ] || zpool destroy -f "$(cat "$BATS_FILE_TMPDIR/name")"
-		kill -9 "$pid" # it takes no other end
-		until_true 10 process_gone "$pid"
-		rm -rf /run/zfs /etc/zfs/zpool.cache /var/lib/zfs/zpool.cache
-	fi
+	[ ! -e "$BATS_FILE_TMPDIR/daemon" ] || stop_daemon
 	teardown_state
 }
 
@@ -62,10 +71,41 @@ setup() {
 children() { zfs list -H -r -o name -t filesystem "$dataset" | tail -n +2; }
 snapshots() { zfs list -H -r -o name -t snapshot "$dataset"; }
 
+# Now and then one of the daemon's threads goes round in a circle for ever and no request is answered. When
+# that is all that failed there is a second try, with a new daemon; the second failure is final.
+hangs() {
+	grep -q 'FAIL.*killed by ALRM' "$dir/results" && [ -n "$(cpu_while_idle)" ] || return 1
+	echo "# zfs-fuse hangs: once more with a new one" >&3
+	stop_daemon
+	awk -v below="$dir/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r | xargs -r -n 1 umount -l
+	start_daemon "carob$$b"
+	dataset=$(cat "$BATS_FILE_TMPDIR/name")/$BATS_TEST_NUMBER
+	zfs create "$dataset"
+	rm -rf "$dir/mosaic" "$dir/scratch"
+	mkdir "$dir/scratch"
+	printf 'type: zfs\nlocation: %s\noptions: { dataset: %s }\n' "$dir/mosaic" "$dataset" >"$mos"
+	moctl "$mos" make
+	touch "$dir/again"
+}
+
+# Says so when the daemon computes though nobody asks it for anything.
+cpu_while_idle() {
+	local pid before
+	pid=$(cat "$BATS_FILE_TMPDIR/daemon")
+	before=$(ticks "$pid")
+	sleep 3
+	[ $(($(ticks "$pid") - before)) -lt 100 ] || echo busy
+}
+
+ticks() { sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'; }
+
 @test "the cases of all drivers" {
 	mkdir "$dir/scratch"
 	moctl "$mos" make
-	"$suite" "$mos" "$dir/scratch" >"$dir/results" || { grep FAIL "$dir/results" && false; }
+	"$suite" "$mos" "$dir/scratch" >"$dir/results" || hangs || { grep FAIL "$dir/results" && false; }
+	if [ -e "$dir/again" ]; then
+		"$suite" "$mos" "$dir/scratch" >"$dir/results" || { grep FAIL "$dir/results" && false; }
+	fi
 	grep skip "$dir/results" | sed 's/^/# /' >&3
 	[ "$(grep -c '	ok	' "$dir/results")" -gt 25 ]
 	[ -z "$(children)" ] && [ -z "$(snapshots)" ]
