@@ -14,6 +14,7 @@ void passage_init(struct passage *p, const struct images *im, struct unpacked *u
 		.extractor = -1,
 		.decompressor_says = -1,
 		.extractor_says = -1,
+		.ring = RING_NONE,
 		.stream = { .in = -1,
 			    .out = -1,
 			    .archive = -1,
@@ -60,19 +61,20 @@ static int start_decompressor(struct passage *p, int file)
 static int start_extractor(struct passage *p, const char *mode, int tree)
 {
 	struct helper h = {
-		.arguments = { mode },
+		.arguments = { mode, "--shared" },
 		.stdio = { -1, -1, -1 },
 		.fd3 = tree,
 	};
-	_close_ int in = -1, out = -1;
-	int r = helper_pipe(&in, &out, p->err);
+	_close_ int sock = -1, memory = -1;
+	int r = ring_make(&p->ring, &sock, &memory);
 
-	h.stdio[0] = in;
-	if (r == 0)
-		r = start(p, &h, &p->extractor, &p->extractor_says);
-	if (r == 0)
-		p->stream.out = take_fd(&out);
-	return r;
+	if (r < 0)
+		return error_set(p->err, r, "cannot make memory to be shared");
+	h.stdio[0] = sock;
+	h.more_fds = &memory;
+	h.n_more_fds = 1;
+	p->stream.ring = &p->ring;
+	return start(p, &h, &p->extractor, &p->extractor_says);
 }
 
 /* ---- what they say --------------------------------------------------------------------------- */
@@ -191,7 +193,7 @@ static int conclude(struct passage *p)
 {
 	int status = 0, r;
 
-	cleanup_close(&p->stream.out);
+	ring_end(&p->ring);
 	if (p->decompressor >= 0) {
 		cleanup_close(&p->stream.in);
 		/* cut short by us it has nothing to say */
@@ -243,7 +245,7 @@ void passage_end(struct passage *p)
 	helper_reap(&p->decompressor);
 	helper_reap(&p->extractor);
 	cleanup_close(&p->stream.in);
-	cleanup_close(&p->stream.out);
+	ring_deinit(&p->ring);
 	cleanup_close(&p->decompressor_says);
 	cleanup_close(&p->extractor_says);
 }

@@ -6,10 +6,14 @@
  *
  *	file -> carob-unpack --decompress -> digest here -> carob-unpack MODE -> tree
  *
+ * The first hands on by a pipe, so that what is hashed can be changed by nobody; the last reads the
+ * same bytes where they were hashed.
+ *
  * The first half can be started before its turn: it then works until the pipe behind it is full.
  */
 #include "images/internal.h"
 #include "images/unpack/unpack.h"
+#include "kernel/ring.h"
 
 struct passage {
 	const struct images *im;
@@ -18,6 +22,7 @@ struct passage {
 	int decompressor, extractor; /* pidfds */
 	int decompressor_says, extractor_says;
 	struct stream stream;
+	struct ring ring;  /* between here and the writer */
 	bool extracted;    /* everything was said, up to UNPACK_DONE */
 	bool decompressed; /* likewise */
 };
