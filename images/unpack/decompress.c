@@ -1,7 +1,7 @@
 /*
  * The four compressions that an image archive may have, each by its own library: libarchive, which
  * joins them, passes over the checksum of gzip and lets xz and zstd have all the memory that they
- * ask for.
+ * ask for. gzip by isa-l, which takes two thirds of zlib's time: most images come so.
  *
  * A compressed file is one or more members, one right behind the other; each ends with a check of
  * what was in it (zstd leaves it to whoever compresses).
@@ -9,8 +9,8 @@
 #include "images/unpack/decompress.h"
 
 #include <bzlib.h>
+#include <isa-l/igzip_lib.h>
 #include <lzma.h>
-#include <zlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -21,7 +21,7 @@ struct decompressor {
 	int in, out;
 	struct error *err;
 	union {
-		z_stream gzip;
+		struct inflate_state gzip;
 		bz_stream bzip2;
 		lzma_stream xz;
 	} state;
@@ -64,32 +64,36 @@ static void took(struct decompressor *d, size_t still_left, size_t still_free)
 
 static int gzip_begin(struct decompressor *d)
 {
-	d->state.gzip = (z_stream){ 0 };
-	return inflateInit2(&d->state.gzip, 15 + 16 /* a gzip header */) == Z_OK ? 0 : no_memory(d);
+	isal_inflate_init(&d->state.gzip);
+	d->state.gzip.crc_flag = ISAL_GZIP; /* with header, checksum and length */
+	return 0;
+}
+
+static int gzip_failed(struct decompressor *d, int r)
+{
+	if (r == ISAL_INVALID_WRAPPER || r == ISAL_UNSUPPORTED_METHOD)
+		return damaged(d, "no gzip");
+	return damaged(d, r == ISAL_INCORRECT_CHECKSUM ? "its checksum is wrong"
+						       : "its blocks make no sense");
 }
 
 static int gzip_step(struct decompressor *d)
 {
-	z_stream *z = &d->state.gzip;
+	struct inflate_state *z = &d->state.gzip;
 	int r;
 
 	z->next_in = (unsigned char *)d->next;
-	z->avail_in = (unsigned)d->left;
+	z->avail_in = (uint32_t)d->left;
 	z->next_out = d->plain;
 	z->avail_out = BLOCK_OUT;
-	r = inflate(z, Z_NO_FLUSH);
+	r = isal_inflate(z);
 	took(d, z->avail_in, z->avail_out);
-	if (r == Z_STREAM_END)
-		return STEP_END;
-	if (r == Z_MEM_ERROR)
-		return no_memory(d);
-	return r == Z_OK || r == Z_BUF_ERROR ? STEP_MORE : damaged(d, z->msg ? z->msg : "no gzip");
+	if (r < 0)
+		return gzip_failed(d, r);
+	return z->block_state == ISAL_BLOCK_FINISH ? STEP_END : STEP_MORE;
 }
 
-static void gzip_end(struct decompressor *d)
-{
-	inflateEnd(&d->state.gzip);
-}
+static void gzip_end(_unused_ struct decompressor *d) {}
 
 /* ---- bzip2 ----------------------------------------------------------------------------------- */
 
