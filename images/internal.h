@@ -37,10 +37,12 @@ struct nettle_hash; /* <nettle/nettle-meta.h> */
 
 struct behind;
 struct ring;
+struct ring_reader;
 
 struct stream {
 	int in, out;                    /* out -1: nowhere */
-	struct ring *ring;              /* kernel/ring.h: where it goes in place of out; NULL */
+	struct ring_reader *from;       /* kernel/ring.h: where it comes from in place of in */
+	struct ring *ring;              /* and goes in place of out; each may be NULL */
 	const struct nettle_hash *hash; /* digest_sha512, nettle_sha256: of all that came */
 	uint64_t digest[32];            /* its context */
 	uint64_t bytes;

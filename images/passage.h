@@ -6,10 +6,10 @@
  *
  *	file -> carob-unpack --decompress -> digest here -> carob-unpack MODE -> tree
  *
- * The first hands on by a pipe, so that what is hashed can be changed by nobody; the last reads the
- * same bytes where they were hashed.
+ * Both ways by shared memory (kernel/ring.h). What the first gives is copied here, where it can change
+ * it no more, and hashed; the last reads it where it was hashed.
  *
- * The first half can be started before its turn: it then works until the pipe behind it is full.
+ * The first half can be started before its turn: it then works until the ring behind it is full.
  */
 #include "images/internal.h"
 #include "images/unpack/unpack.h"
@@ -22,7 +22,8 @@ struct passage {
 	int decompressor, extractor; /* pidfds */
 	int decompressor_says, extractor_says;
 	struct stream stream;
-	struct ring ring;  /* between here and the writer */
+	struct ring_reader from; /* from the first to here */
+	struct ring ring;        /* from here to the last */
 	bool extracted;    /* everything was said, up to UNPACK_DONE */
 	bool decompressed; /* likewise */
 };

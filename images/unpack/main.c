@@ -29,20 +29,51 @@ static ssize_t next_of_stdin(_unused_ void *arg, const void **ret)
 	return (ssize_t)len;
 }
 
+static struct ring_reader from;
+
 static ssize_t next_of_ring(void *arg, const void **ret)
 {
 	return ring_next(arg, ret);
 }
 
-static struct ring_reader ring;
 static struct reader_source source = { .next = next_of_stdin };
 
-/* The memory is mapped while that can still be done: its descriptor is not kept. */
-static int take_ring(struct error *err)
-{
-	int r = ring_open(&ring, STDIN_FILENO, UNPACK_RING_FD);
+/* ---- where the decompressed one goes ---------------------------------------------------------- */
 
-	source = (struct reader_source){ .next = next_of_ring, .arg = &ring };
+static struct ring to;
+
+/* No more at a time than the other side should wait for. */
+static int room_of_ring(void *arg, unsigned char **ret, size_t *ret_size, struct error *err)
+{
+	enum { PIECE = 256 << 10 };
+	int r = 0;
+
+	while (r == 0 && (*ret_size = ring_room(arg, ret)) == 0)
+		r = ring_hear(arg);
+	if (*ret_size > PIECE)
+		*ret_size = PIECE;
+	return r < 0 ? error_set(err, r, "cannot pass on the decompressed archive") : 0;
+}
+
+static int put_into_ring(void *arg, size_t n, struct error *err)
+{
+	int r = ring_written(arg, n);
+
+	return r < 0 ? error_set(err, r, "cannot pass on the decompressed archive") : 0;
+}
+
+static bool shared;
+
+/* The memory is mapped while that can still be done: its descriptor is not kept. */
+static int take_ring(bool decompresses, struct error *err)
+{
+	const struct ring_ends ends = {
+		.sock = decompresses ? STDOUT_FILENO : STDIN_FILENO,
+		.memory = UNPACK_RING_FD,
+	};
+	int r = decompresses ? ring_join(&to, &ends) : ring_open(&from, &ends);
+
+	source = (struct reader_source){ .next = next_of_ring, .arg = &from };
 	return r < 0 ? error_set(err, r, "cannot share memory with who started this") : 0;
 }
 
@@ -70,7 +101,9 @@ static int files(struct report *report, struct error *err)
 
 static int decompress(struct report *report, struct error *err)
 {
-	int r = decompress_run(STDIN_FILENO, STDOUT_FILENO, err);
+	const struct decompress_sink sink = { room_of_ring, put_into_ring, &to };
+	int r = shared ? decompress_run(STDIN_FILENO, &sink, err)
+		       : decompress_to_fd(STDIN_FILENO, STDOUT_FILENO, err);
 
 	return r < 0 ? r : report_add(report, UNPACK_DONE, "", "", 0, 0);
 }
@@ -127,7 +160,7 @@ static void say_given_up(void)
 	syscall(SYS_exit_group, EXIT_FAILURE);
 }
 
-static int run(const struct mode *mode, bool shared)
+static int run(const struct mode *mode)
 {
 	_report_ struct report report = REPORT_INIT;
 	struct error err = { 0 };
@@ -138,7 +171,7 @@ static int run(const struct mode *mode, bool shared)
 	if (report_reserve(&report) < 0 || report_reserve(&last_words) < 0 ||
 	    atexit(say_given_up) != 0)
 		return EXIT_FAILURE;
-	r = shared ? take_ring(&err) : 0;
+	r = shared ? take_ring(mode->run == decompress, &err) : 0;
 	if (r == 0)
 		r = confine(&mode->confinement, &err);
 	if (r == 0)
@@ -156,14 +189,13 @@ static int run(const struct mode *mode, bool shared)
 
 int main(int argc, char **argv)
 {
-	bool shared = argc == 3 && str_eq(argv[2], "--shared");
-
+	shared = argc == 3 && str_eq(argv[2], "--shared");
 	prepare_conversion();
 	for (size_t i = 0; (argc == 2 || shared) && i < ARRAY_SIZE(modes); i++)
 		if (str_eq(argv[1], modes[i].option))
 			/* at once: what libraries do at the end of a program is not on the list
 			 * of calls */
-			syscall(SYS_exit_group, run(&modes[i], shared));
+			syscall(SYS_exit_group, run(&modes[i]));
 	dprintf(STDERR_FILENO, "carob-unpack is started by carob when it imports an image.\n");
 	return EXIT_FAILURE;
 }

@@ -10,8 +10,9 @@
  *	carob-unpack --files		stdin: a tar stream of regular files (a docker-archive or
  *					oci-archive), descriptor 3: the directory that gets them
  *
- * With --shared behind one of the last four the tar stream comes by shared memory (kernel/ring.h):
- * stdin is its socket, descriptor 5 its memory.
+ * With --shared behind one of these the tar stream goes by shared memory (kernel/ring.h): stdout or
+ * stdin is its socket, descriptor 5 its memory. The writer of the first is not to be trusted, which
+ * has read what a stranger wrote; the one of the others is who started them.
  *
  * --layer: no manifest, no rootfs/; what is there is replaced (a directory by a directory only in
  * its attributes), ".wh.NAME" removes NAME of the layers below, ".wh..wh..opq" all that they have

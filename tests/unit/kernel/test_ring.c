@@ -23,16 +23,17 @@ static unsigned char byte_at(uint64_t at)
 
 struct pair {
 	struct ring ring;
-	int sock, memory;
+	struct ring_ends ends;
 };
+
+enum { SIZE = 1 << 20 };
 
 static int begin(void **state)
 {
 	static struct pair p;
 
-	p = (struct pair){ .sock = -1, .memory = -1 };
 	*state = &p;
-	return ring_make(&p.ring, &p.sock, &p.memory);
+	return ring_make(&p.ring, SIZE, &p.ends);
 }
 
 static int end(void **state)
@@ -40,8 +41,7 @@ static int end(void **state)
 	struct pair *p = *state;
 
 	ring_deinit(&p->ring);
-	cleanup_close(&p->sock);
-	cleanup_close(&p->memory);
+	ring_ends_close(&p->ends);
 	return 0;
 }
 
@@ -54,7 +54,7 @@ static int read_everything(struct pair *p, uint64_t total, unsigned pause_us)
 	ssize_t n;
 
 	ring_deinit(&p->ring);
-	if (ring_open(&r, p->sock, p->memory) < 0)
+	if (ring_open(&r, &p->ends) < 0)
 		return 2;
 	while ((n = ring_next(&r, &data)) > 0) {
 		for (ssize_t i = 0; i < n; i++)
@@ -78,7 +78,7 @@ static pid_t start_reader(struct pair *p, uint64_t total, unsigned pause_us)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		_exit(read_everything(p, total, pause_us));
 	}
-	cleanup_close(&p->sock);
+	cleanup_close(&p->ends.sock);
 	return pid;
 }
 
@@ -123,12 +123,12 @@ static void pass(struct pair *p, uint64_t total, size_t piece, unsigned pause_us
 
 static void large_pieces(void **state)
 {
-	pass(*state, 3 * RING_BYTES + 12345, 1 << 20, 0);
+	pass(*state, 3 * SIZE + 12345, 1 << 20, 0);
 }
 
 static void odd_pieces(void **state)
 {
-	pass(*state, 2 * RING_BYTES + 1, 70001, 0);
+	pass(*state, 2 * SIZE + 1, 70001, 0);
 }
 
 /* Far more messages than a socket holds, while the reader is slow to take them. */
@@ -139,7 +139,7 @@ static void many_tiny_pieces(void **state)
 
 static void slow_reader(void **state)
 {
-	pass(*state, 4 * RING_BYTES, RING_BYTES, 2000);
+	pass(*state, 4 * SIZE, SIZE, 2000);
 }
 
 static void nothing_at_all(void **state)
@@ -155,8 +155,8 @@ static void writer_gone(void **state)
 	unsigned char *to;
 	const void *data;
 
-	assert_int_equal(ring_open(&r, p->sock, p->memory), 0);
-	assert_int_equal(ring_room(&p->ring, &to), RING_BYTES);
+	assert_int_equal(ring_open(&r, &p->ends), 0);
+	assert_int_equal(ring_room(&p->ring, &to), SIZE);
 	memcpy(to, "word", 4);
 	assert_int_equal(ring_written(&p->ring, 4), 0);
 	cleanup_close(&p->ring.sock);
@@ -164,13 +164,14 @@ static void writer_gone(void **state)
 	assert_memory_equal(data, "word", 4);
 	assert_int_equal(ring_next(&r, &data), 0);
 	ring_close(&r);
+	p->ends.sock = -1; /* it was the reader's */
 }
 
 static void reader_gone(void **state)
 {
 	struct pair *p = *state;
 
-	cleanup_close(&p->sock);
+	cleanup_close(&p->ends.sock);
 	assert_int_equal(ring_written(&p->ring, 1), -EPIPE);
 	assert_int_equal(ring_hear(&p->ring), -EPIPE);
 }
@@ -181,13 +182,13 @@ static void reader_lies(void **state)
 	uint64_t more = 5, less = 2, right = 3;
 
 	assert_int_equal(ring_written(&p->ring, 4), 0);
-	assert_int_equal(write(p->sock, &more, sizeof(more)), sizeof(more));
+	assert_int_equal(write(p->ends.sock, &more, sizeof(more)), sizeof(more));
 	assert_int_equal(ring_hear(&p->ring), -EPROTO);
-	assert_int_equal(write(p->sock, &right, sizeof(right)), sizeof(right));
+	assert_int_equal(write(p->ends.sock, &right, sizeof(right)), sizeof(right));
 	assert_int_equal(ring_hear(&p->ring), 0);
-	assert_int_equal(write(p->sock, &less, sizeof(less)), sizeof(less));
+	assert_int_equal(write(p->ends.sock, &less, sizeof(less)), sizeof(less));
 	assert_int_equal(ring_hear(&p->ring), -EPROTO);
-	assert_int_equal(write(p->sock, "abc", 3), 3);
+	assert_int_equal(write(p->ends.sock, "abc", 3), 3);
 	assert_int_equal(ring_hear(&p->ring), -EPROTO);
 }
 
@@ -197,9 +198,50 @@ static void writer_lies(void **state)
 	struct ring_reader r;
 	const void *data;
 
-	assert_int_equal(ring_open(&r, p->sock, p->memory), 0);
-	assert_int_equal(ring_written(&p->ring, RING_BYTES + 1), 0);
+	assert_int_equal(ring_open(&r, &p->ends), 0);
+	assert_int_equal(ring_written(&p->ring, SIZE + 1), 0);
 	assert_int_equal(ring_next(&r, &data), -EPROTO);
+	ring_close(&r);
+	p->ends.sock = -1;
+}
+
+/* A ring that the reader made: the writer in a process of its own. */
+static void made_by_the_reader(void **state)
+{
+	enum { TOTAL = 5 * SIZE + 99 };
+	struct ring_reader r;
+	struct ring_ends ends;
+	uint64_t at = 0;
+	const void *data;
+	ssize_t n;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(ring_make_reader(&r, SIZE, &ends), 0);
+	assert_int_equal(ftruncate(ends.memory, 0), -1);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct pair p = { .ends = ends };
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		ring_close(&r);
+		if (ring_join(&p.ring, &ends) < 0)
+			_exit(1);
+		write_everything(&p, TOTAL, 54321);
+		ring_deinit(&p.ring);
+		_exit(0);
+	}
+	ring_ends_close(&ends);
+	while ((n = ring_next(&r, &data)) > 0) {
+		for (ssize_t i = 0; i < n; i++)
+			assert_int_equal(((const unsigned char *)data)[i],
+					 byte_at(at + (uint64_t)i));
+		at += (uint64_t)n;
+	}
+	assert_int_equal(n, 0);
+	assert_int_equal(at, TOTAL);
+	assert_int_equal(status_of(pid), 0);
 	ring_close(&r);
 }
 
@@ -208,11 +250,12 @@ static void only_one_can_write(void **state)
 {
 	struct pair *p = *state;
 
-	assert_ptr_equal(mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, p->memory, 0),
+	assert_ptr_equal(mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, p->ends.memory, 0),
 			 MAP_FAILED);
-	assert_int_equal(pwrite(p->memory, "x", 1, 0), -1);
-	assert_int_equal(ftruncate(p->memory, 0), -1);
-	assert_int_equal(fallocate(p->memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096),
+	assert_int_equal(pwrite(p->ends.memory, "x", 1, 0), -1);
+	assert_int_equal(ftruncate(p->ends.memory, 0), -1);
+	assert_int_equal(fallocate(p->ends.memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+				   4096),
 			 -1);
 }
 
@@ -228,8 +271,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(reader_gone, begin, end),
 		cmocka_unit_test_setup_teardown(reader_lies, begin, end),
 		cmocka_unit_test_setup_teardown(writer_lies, begin, end),
+		cmocka_unit_test(made_by_the_reader),
 		cmocka_unit_test_setup_teardown(only_one_can_write, begin, end),
 	};
 
+	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
