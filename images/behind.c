@@ -5,7 +5,7 @@
 #include "images/forked.h"
 #include "images/internal.h"
 
-enum { STEP = 32 << 20 };
+enum { STEP = 64 << 20 };
 
 /* What was said while it synced is said once. An error shows again where it matters: behind.h. */
 static int sync_behind(void)

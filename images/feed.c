@@ -1,6 +1,8 @@
 #include "images/feed.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
@@ -9,58 +11,67 @@
 
 enum {
 	AT_ONCE = 4 << 20, /* what is copied before anything is read */
-	STEP = 1 << 20,
-	PIECE = 64 << 10, /* the position of the copy is behind the pipe by no more than this */
-	UNKNOWN = 126,    /* an exit code: errno does not fit */
+	BLOCK = 256 << 10, /* stays in a processor's cache between its two writes */
+	PIECE = 64 << 10,  /* the position of the copy is before the pipe by no more than this */
+	FLUSH = 16 << 20,  /* goes on its way to the disk */
+	UNKNOWN = 126,     /* an exit code: errno does not fit */
 };
 
-static bool is_unsupported(int code)
+/* To the pipe, at the end of which no more is read than the position of the copy says. */
+static int hand_on(int copy, const char *data, size_t len, int out)
 {
-	return code == EXDEV || code == EINVAL || code == EOPNOTSUPP || code == ENOSYS;
-}
+	int r = 0;
 
-/* Some bytes, from and to where both descriptors are. Between file systems that cannot do this
- * together sendfile() copies. */
-static ssize_t copy_some(int from, int to, size_t len)
-{
-	ssize_t n;
+	while (r == 0 && len > 0) {
+		size_t n = len < PIECE ? len : PIECE;
 
-	do {
-		n = copy_file_range(from, NULL, to, NULL, len, 0);
-		if (n < 0 && is_unsupported(errno))
-			n = sendfile(to, from, NULL, len);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
-}
-
-/* So many bytes that were copied, from where the descriptor of the copy is. */
-static int hand_on(int copy, size_t len, int out)
-{
-	while (len > 0) {
-		ssize_t n = splice(copy, NULL, out, NULL, len < PIECE ? len : PIECE, 0);
-
-		if (n == 0)
-			return -EIO; /* somebody else cut it short */
-		if (n < 0 && errno != EINTR)
+		if (lseek(copy, (off_t)n, SEEK_CUR) < 0)
 			return -errno;
-		len -= n > 0 ? (size_t)n : 0;
+		r = write_all(out, data, n);
+		data += n;
+		len -= n;
 	}
-	return 0;
+	return r;
+}
+
+/* What was copied before this process began. */
+static int hand_on_copied(int copy, off_t len, char *block, int out)
+{
+	off_t at = 0;
+	int r = 0;
+
+	while (r == 0 && at < len) {
+		ssize_t n = pread(copy, block, BLOCK, at);
+
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO; /* somebody else cut it short */
+		r = hand_on(copy, block, (size_t)n, out);
+		at += n;
+	}
+	return r;
 }
 
 /* In a process of its own. */
 static int copy_and_feed(void)
 {
 	enum { FROM, OUT, COPY, TO };
-	ssize_t n = lseek(TO, 0, SEEK_CUR);
-	int r = n < 0 ? -errno : hand_on(COPY, (size_t)n, OUT);
+	static char block[BLOCK];
+	off_t at = lseek(TO, 0, SEEK_CUR), flushed = 0;
+	int r = at < 0 ? -errno : hand_on_copied(COPY, at, block, OUT);
+	ssize_t n = 1;
 
-	while (r == 0 && (n = copy_some(FROM, TO, STEP)) != 0)
-		r = n < 0 ? (int)n : hand_on(COPY, (size_t)n, OUT);
-	close(OUT);
-	/* it has to be on the disk in the end, and may go there now */
-	if (r == 0)
-		(void)sync_file_range(TO, 0, 0, SYNC_FILE_RANGE_WRITE);
+	while (r == 0 && n > 0) {
+		n = read_all(FROM, block, BLOCK);
+		r = n < 0 ? (int)n : write_all(TO, block, (size_t)n);
+		if (r == 0)
+			r = hand_on(COPY, block, (size_t)n, OUT);
+		at += n;
+		/* it has to be on the disk in the end */
+		if (r == 0 && (n == 0 || at - flushed >= FLUSH)) {
+			(void)sync_file_range(TO, flushed, at - flushed, SYNC_FILE_RANGE_WRITE);
+			flushed = at;
+		}
+	}
 	return -r < UNKNOWN ? -r : UNKNOWN;
 }
 
@@ -90,12 +101,15 @@ int feed_begin(struct feed *f, int from, int to, int copy, struct error *err)
 	off_t at = 0;
 	ssize_t n = 1;
 
+	if (ioctl(to, FICLONE, from) == 0)
+		return 0;
 	while (n > 0 && at < AT_ONCE) {
-		n = copy_some(from, to, (size_t)(AT_ONCE - at));
+		n = sendfile(to, from, NULL, (size_t)(AT_ONCE - at));
+		if (n < 0 && errno != EINTR)
+			return fail(-errno, err);
 		at += n > 0 ? n : 0;
+		n = n < 0 ? 1 : n;
 	}
-	if (n < 0)
-		return fail((int)n, err);
 	if (n == 0)
 		return 0;
 	if (fstat(from, &st) < 0)

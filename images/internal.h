@@ -36,13 +36,17 @@ void helper_reap(int *pidfd);
 struct nettle_hash; /* <nettle/nettle-meta.h> */
 
 struct behind;
+struct ring;
+struct ring_reader;
 
 struct stream {
 	int in, out;                    /* out -1: nowhere */
+	struct ring_reader *from;       /* kernel/ring.h: where it comes from in place of in */
+	struct ring *ring;              /* and goes in place of out; each may be NULL */
 	const struct nettle_hash *hash; /* digest_sha512, nettle_sha256: of all that came */
 	uint64_t digest[32];            /* its context */
 	uint64_t bytes;
-	bool cut; /* whoever reads out has gone before the end */
+	bool cut; /* whoever reads out (or the ring) has gone before the end */
 
 	/* expansion: what came may be no more than the ratio allows of what archive was read so
 	 * far, by the position of its descriptor; -1: no limit. Several streams that are one image

@@ -3,6 +3,10 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+/* Bytes of the rings. A few small files keep the writer busy and one large one does not, so it gets
+ * much; several that decompress wait for their turn with theirs full. */
+enum { BEFORE = 2 << 20, BEHIND = 8 << 20 };
+
 void passage_init(struct passage *p, const struct images *im, struct unpacked *unpacked,
 		  const struct nettle_hash *hash, struct error *err)
 {
@@ -14,6 +18,8 @@ void passage_init(struct passage *p, const struct images *im, struct unpacked *u
 		.extractor = -1,
 		.decompressor_says = -1,
 		.extractor_says = -1,
+		.from = RING_READER_NONE,
+		.ring = RING_NONE,
 		.stream = { .in = -1,
 			    .out = -1,
 			    .archive = -1,
@@ -43,36 +49,45 @@ static int start(struct passage *p, struct helper *h, int *ret_pidfd, int *ret_s
 	return 0;
 }
 
+static int no_ring(struct passage *p, int r)
+{
+	return error_set(p->err, r, "cannot make memory to be shared");
+}
+
 static int start_decompressor(struct passage *p, int file)
 {
-	struct helper h = { .arguments = { "--decompress" }, .stdio = { file, -1, -1 }, .fd3 = -1 };
-	_close_ int in = -1, out = -1;
-	int r = helper_pipe(&in, &out, p->err);
+	_ring_ends_ struct ring_ends ends = RING_ENDS_NONE;
+	int r = ring_make_reader(&p->from, BEFORE, &ends);
+	struct helper h = {
+		.arguments = { "--decompress", "--shared" },
+		.stdio = { file, ends.sock, -1 },
+		.fd3 = -1,
+		.more_fds = &ends.memory,
+		.n_more_fds = 1,
+	};
 
-	h.stdio[1] = out;
-	if (r == 0)
-		r = start(p, &h, &p->decompressor, &p->decompressor_says);
-	if (r == 0)
-		p->stream.in = take_fd(&in);
-	return r;
+	if (r < 0)
+		return no_ring(p, r);
+	p->stream.from = &p->from;
+	return start(p, &h, &p->decompressor, &p->decompressor_says);
 }
 
 static int start_extractor(struct passage *p, const char *mode, int tree)
 {
+	_ring_ends_ struct ring_ends ends = RING_ENDS_NONE;
+	int r = ring_make(&p->ring, BEHIND, &ends);
 	struct helper h = {
-		.arguments = { mode },
-		.stdio = { -1, -1, -1 },
+		.arguments = { mode, "--shared" },
+		.stdio = { ends.sock, -1, -1 },
 		.fd3 = tree,
+		.more_fds = &ends.memory,
+		.n_more_fds = 1,
 	};
-	_close_ int in = -1, out = -1;
-	int r = helper_pipe(&in, &out, p->err);
 
-	h.stdio[0] = in;
-	if (r == 0)
-		r = start(p, &h, &p->extractor, &p->extractor_says);
-	if (r == 0)
-		p->stream.out = take_fd(&out);
-	return r;
+	if (r < 0)
+		return no_ring(p, r);
+	p->stream.ring = &p->ring;
+	return start(p, &h, &p->extractor, &p->extractor_says);
 }
 
 /* ---- what they say --------------------------------------------------------------------------- */
@@ -191,9 +206,9 @@ static int conclude(struct passage *p)
 {
 	int status = 0, r;
 
-	cleanup_close(&p->stream.out);
+	ring_end(&p->ring);
 	if (p->decompressor >= 0) {
-		cleanup_close(&p->stream.in);
+		ring_close(&p->from);
 		/* cut short by us it has nothing to say */
 		r = p->stream.cut ? 0 : listen(p, p->decompressor_says, &p->decompressed);
 		if (r == 0)
@@ -243,7 +258,8 @@ void passage_end(struct passage *p)
 	helper_reap(&p->decompressor);
 	helper_reap(&p->extractor);
 	cleanup_close(&p->stream.in);
-	cleanup_close(&p->stream.out);
+	ring_close(&p->from);
+	ring_deinit(&p->ring);
 	cleanup_close(&p->decompressor_says);
 	cleanup_close(&p->extractor_says);
 }

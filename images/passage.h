@@ -6,10 +6,14 @@
  *
  *	file -> carob-unpack --decompress -> digest here -> carob-unpack MODE -> tree
  *
- * The first half can be started before its turn: it then works until the pipe behind it is full.
+ * Both ways by shared memory (kernel/ring.h). What the first gives is copied here, where it can change
+ * it no more, and hashed; the last reads it where it was hashed.
+ *
+ * The first half can be started before its turn: it then works until the ring behind it is full.
  */
 #include "images/internal.h"
 #include "images/unpack/unpack.h"
+#include "kernel/ring.h"
 
 struct passage {
 	const struct images *im;
@@ -18,6 +22,8 @@ struct passage {
 	int decompressor, extractor; /* pidfds */
 	int decompressor_says, extractor_says;
 	struct stream stream;
+	struct ring_reader from; /* from the first to here */
+	struct ring ring;        /* from here to the last */
 	bool extracted;    /* everything was said, up to UNPACK_DONE */
 	bool decompressed; /* likewise */
 };

@@ -12,6 +12,7 @@
 
 #include "images/behind.h"
 #include "images/internal.h"
+#include "kernel/ring.h"
 
 enum {
 	BLOCK = 512 << 10,
@@ -145,6 +146,79 @@ static int tee_block(struct stream *s, char *block, size_t *ret, struct error *e
 	return r;
 }
 
+/* Some bytes to there: their number, 0 at the end. From a ring they are copied, for whoever wrote
+ * them could change them there. */
+static ssize_t read_some(struct stream *s, unsigned char *to, size_t max)
+{
+	const unsigned char *at;
+	size_t n;
+	int r;
+
+	if (!s->from) {
+		ssize_t got = read(s->in, to, max);
+
+		return got < 0 ? -errno : got;
+	}
+	n = ring_there(s->from, &at);
+	n = n < max ? n : max;
+	memcpy(to, at, n);
+	r = ring_taken(s->from, n);
+	return r < 0 ? r : (ssize_t)n;
+}
+
+/* Read to where it stays: who gets it sees what is hashed, at the same time. */
+static int share_block(struct stream *s, _unused_ char *block, size_t *ret, struct error *err)
+{
+	unsigned char *at;
+	size_t room = ring_room(s->ring, &at);
+	ssize_t n = read_some(s, at, room < BLOCK ? room : BLOCK);
+	int r;
+
+	*ret = n < 0 ? 0 : (size_t)n;
+	if (n < 0)
+		return error_set(err, (int)n, "cannot read %s", s->what);
+	r = n == 0 ? 0 : ring_written(s->ring, (size_t)n);
+	s->cut = r == -EPIPE;
+	if (r < 0 && !s->cut)
+		return error_set(err, r, "cannot pass on %s", s->what);
+	s->hash->update(s->digest, (size_t)n, at);
+	s->bytes += (uint64_t)n;
+	return 0;
+}
+
+/* Until there is something to read, or the end. */
+static int wait_for_more(struct stream *s, const struct pipe_guard *g, struct error *err)
+{
+	const unsigned char *at;
+	int r = 0;
+
+	if (!s->from)
+		return guard_wait(g, s->in, err);
+	while (r == 0 && !s->from->ended && ring_there(s->from, &at) == 0) {
+		r = guard_wait(g, s->from->sock, err);
+		if (r < 0)
+			return r;
+		r = ring_listen(s->from);
+	}
+	return r < 0 ? error_set(err, r, "cannot read %s", s->what) : 0;
+}
+
+/* Until the ring has room. */
+static int wait_for_room(struct stream *s, const struct pipe_guard *g, struct error *err)
+{
+	unsigned char *at;
+	int r = 0;
+
+	while (r == 0 && !s->cut && ring_room(s->ring, &at) == 0) {
+		r = guard_wait(g, s->ring->sock, err);
+		if (r < 0)
+			return r;
+		r = ring_hear(s->ring);
+		s->cut = r == -EPIPE;
+	}
+	return r < 0 && !s->cut ? error_set(err, r, "cannot pass on %s", s->what) : 0;
+}
+
 static bool is_pipe(int fd)
 {
 	struct stat st;
@@ -182,16 +256,27 @@ static int look_at_archive(struct stream *s, struct watch *w, bool last, struct 
 	return r;
 }
 
+typedef int (*step_fn)(struct stream *s, char *block, size_t *ret, struct error *err);
+
+static step_fn choose(const struct stream *s)
+{
+	if (s->ring)
+		return share_block;
+	return is_pipe(s->in) && is_pipe(s->out) ? tee_block : copy_block;
+}
+
 static int run(struct stream *s, const struct pipe_guard *g, char *block, struct error *err)
 {
-	int (*step)(struct stream *, char *, size_t *,
-		    struct error *) = is_pipe(s->in) && is_pipe(s->out) ? tee_block : copy_block;
+	step_fn step = choose(s);
 	struct watch watch = { .at = -1 };
 	size_t n = 1;
 	int r = 0;
 
 	while (r == 0 && n && !s->cut) {
-		r = guard_wait(g, s->in, err);
+		r = s->ring ? wait_for_room(s, g, err) : 0;
+		if (r < 0 || s->cut)
+			return r;
+		r = wait_for_more(s, g, err);
 		if (r == 0)
 			r = step(s, block, &n, err);
 		if (r == 0)

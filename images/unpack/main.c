@@ -8,42 +8,102 @@
 #include "images/unpack/decompress.h"
 #include "images/unpack/reader.h"
 #include "images/unpack/unpack.h"
+#include "kernel/ring.h"
 
-static ssize_t read_stdin(_unused_ void *arg, void *buf, size_t size)
+/* ---- where the stream comes from -------------------------------------------------------------- */
+
+static ssize_t next_of_stdin(_unused_ void *arg, const void **ret)
 {
-	ssize_t n;
+	static char buffer[256 << 10];
+	size_t len = 0;
+	ssize_t n = 1;
 
-	do
-		n = read(STDIN_FILENO, buf, size);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
+	/* a pipe gives little at a time; what goes on in large pieces goes on faster */
+	while (len < sizeof(buffer) / 2 && n != 0) {
+		n = read(STDIN_FILENO, buffer + len, sizeof(buffer) - len);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		len += n > 0 ? (size_t)n : 0;
+	}
+	*ret = buffer;
+	return (ssize_t)len;
 }
 
-static const struct reader_source standard_input = { .read = read_stdin };
+static struct ring_reader from;
+
+static ssize_t next_of_ring(void *arg, const void **ret)
+{
+	return ring_next(arg, ret);
+}
+
+static struct reader_source source = { .next = next_of_stdin };
+
+/* ---- where the decompressed one goes ---------------------------------------------------------- */
+
+static struct ring to;
+
+/* No more at a time than the other side should wait for. */
+static int room_of_ring(void *arg, unsigned char **ret, size_t *ret_size, struct error *err)
+{
+	enum { PIECE = 256 << 10 };
+	int r = 0;
+
+	while (r == 0 && (*ret_size = ring_room(arg, ret)) == 0)
+		r = ring_hear(arg);
+	if (*ret_size > PIECE)
+		*ret_size = PIECE;
+	return r < 0 ? error_set(err, r, "cannot pass on the decompressed archive") : 0;
+}
+
+static int put_into_ring(void *arg, size_t n, struct error *err)
+{
+	int r = ring_written(arg, n);
+
+	return r < 0 ? error_set(err, r, "cannot pass on the decompressed archive") : 0;
+}
+
+static bool shared;
+
+/* The memory is mapped while that can still be done: its descriptor is not kept. */
+static int take_ring(bool decompresses, struct error *err)
+{
+	const struct ring_ends ends = {
+		.sock = decompresses ? STDOUT_FILENO : STDIN_FILENO,
+		.memory = UNPACK_RING_FD,
+	};
+	int r = decompresses ? ring_join(&to, &ends) : ring_open(&from, &ends);
+
+	source = (struct reader_source){ .next = next_of_ring, .arg = &from };
+	return r < 0 ? error_set(err, r, "cannot share memory with who started this") : 0;
+}
+
+/* ---- what is done with it --------------------------------------------------------------------- */
 
 static int extract(struct report *report, struct error *err)
 {
-	return reader_run(&image_rules, &standard_input, UNPACK_TREE_FD, report, err);
+	return reader_run(&image_rules, &source, UNPACK_TREE_FD, report, err);
 }
 
 static int check(struct report *report, struct error *err)
 {
-	return reader_run(&image_rules, &standard_input, -1, report, err);
+	return reader_run(&image_rules, &source, -1, report, err);
 }
 
 static int layer(struct report *report, struct error *err)
 {
-	return reader_run(&layer_rules, &standard_input, UNPACK_TREE_FD, report, err);
+	return reader_run(&layer_rules, &source, UNPACK_TREE_FD, report, err);
 }
 
 static int files(struct report *report, struct error *err)
 {
-	return reader_run(&bundle_rules, &standard_input, UNPACK_TREE_FD, report, err);
+	return reader_run(&bundle_rules, &source, UNPACK_TREE_FD, report, err);
 }
 
 static int decompress(struct report *report, struct error *err)
 {
-	int r = decompress_run(STDIN_FILENO, STDOUT_FILENO, err);
+	const struct decompress_sink sink = { room_of_ring, put_into_ring, &to };
+	int r = shared ? decompress_run(STDIN_FILENO, &sink, err)
+		       : decompress_to_fd(STDIN_FILENO, STDOUT_FILENO, err);
 
 	return r < 0 ? r : report_add(report, UNPACK_DONE, "", "", 0, 0);
 }
@@ -111,7 +171,9 @@ static int run(const struct mode *mode)
 	if (report_reserve(&report) < 0 || report_reserve(&last_words) < 0 ||
 	    atexit(say_given_up) != 0)
 		return EXIT_FAILURE;
-	r = confine(&mode->confinement, &err);
+	r = shared ? take_ring(mode->run == decompress, &err) : 0;
+	if (r == 0)
+		r = confine(&mode->confinement, &err);
 	if (r == 0)
 		r = mode->run(&report, &err);
 	if (r < 0) {
@@ -127,8 +189,9 @@ static int run(const struct mode *mode)
 
 int main(int argc, char **argv)
 {
+	shared = argc == 3 && str_eq(argv[2], "--shared");
 	prepare_conversion();
-	for (size_t i = 0; argc == 2 && i < ARRAY_SIZE(modes); i++)
+	for (size_t i = 0; (argc == 2 || shared) && i < ARRAY_SIZE(modes); i++)
 		if (str_eq(argv[1], modes[i].option))
 			/* at once: what libraries do at the end of a program is not on the list
 			 * of calls */

@@ -10,7 +10,6 @@
 #include "images/unpack/whiteout.h"
 
 enum {
-	READ_BYTES = 256 << 10,
 	OWNER_MAX = 0xfffffffe, /* the number behind it means "nobody" to the kernel */
 };
 
@@ -24,19 +23,17 @@ struct reader {
 	struct tree tree;
 	struct buf manifest;
 	bool ignored_xattr, ignored_link_xattr; /* warned of already */
-	bool end_of_stream;
 	int stream_error;
 	uint64_t read;     /* bytes of the stream so far */
 	uint64_t last_set; /* where the last byte that is not zero ends */
-	char buffer[READ_BYTES];
 };
 
 /* ---- libarchive ------------------------------------------------------------------------------ */
 
 /* From behind: nearly always this ends at once. */
-static void find_last_set(struct reader *r, size_t len)
+static void find_last_set(struct reader *r, const unsigned char *data, size_t len)
 {
-	while (len > 0 && !r->buffer[len - 1])
+	while (len > 0 && !data[len - 1])
 		len--;
 	if (len > 0)
 		r->last_set = r->read + len;
@@ -45,25 +42,19 @@ static void find_last_set(struct reader *r, size_t len)
 static ssize_t fill(struct archive *archive, void *data, const void **ret)
 {
 	struct reader *r = data;
-	size_t len = 0;
+	ssize_t n;
 
-	/* a pipe gives little at a time; what goes on in large pieces goes on faster */
-	while (len < sizeof(r->buffer) / 2 && !r->end_of_stream) {
-		ssize_t n = r->source->read(r->source->arg, r->buffer + len,
-					    sizeof(r->buffer) - len);
+	*ret = NULL;
+	n = r->source->next(r->source->arg, ret);
 
-		if (n < 0) {
-			r->stream_error = (int)n;
-			archive_set_error(archive, (int)-n, "cannot read the stream");
-			return -1;
-		}
-		r->end_of_stream = n == 0;
-		len += (size_t)n;
+	if (n < 0) {
+		r->stream_error = (int)n;
+		archive_set_error(archive, (int)-n, "cannot read the stream");
+		return -1;
 	}
-	find_last_set(r, len);
-	r->read += len;
-	*ret = r->buffer;
-	return (ssize_t)len;
+	find_last_set(r, *ret, (size_t)n);
+	r->read += (uint64_t)n;
+	return n;
 }
 
 static void free_archive(struct archive **a)

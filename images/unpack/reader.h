@@ -8,9 +8,10 @@
 #include "images/unpack/layout.h"
 #include "images/unpack/report.h"
 
-/* Reads some bytes: their number, 0 at the end, or a negative errno. */
+/* The next bytes, which stay where they are until the next call: their number, 0 at the end, or a
+ * negative errno. */
 struct reader_source {
-	ssize_t (*read)(void *arg, void *buf, size_t size);
+	ssize_t (*next)(void *arg, const void **ret);
 	void *arg;
 };
 

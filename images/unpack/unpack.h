@@ -10,6 +10,10 @@
  *	carob-unpack --files		stdin: a tar stream of regular files (a docker-archive or
  *					oci-archive), descriptor 3: the directory that gets them
  *
+ * With --shared behind one of these the tar stream goes by shared memory (kernel/ring.h): stdout or
+ * stdin is its socket, descriptor 5 its memory. The writer of the first is not to be trusted, which
+ * has read what a stranger wrote; the one of the others is who started them.
+ *
  * --layer: no manifest, no rootfs/; what is there is replaced (a directory by a directory only in
  * its attributes), ".wh.NAME" removes NAME of the layers below, ".wh..wh..opq" all that they have
  * in its directory (OCI image specification, layer.md; wherever in the archive they are, whiteouts
@@ -34,7 +38,7 @@
  */
 #include <stdint.h>
 
-enum { UNPACK_TREE_FD = 3, UNPACK_REPORT_FD = 4 };
+enum { UNPACK_TREE_FD = 3, UNPACK_REPORT_FD = 4, UNPACK_RING_FD = 5 };
 
 enum unpack_kind {
 	UNPACK_FAULT = 1, /* a rule of image archives that the member path breaks: text */

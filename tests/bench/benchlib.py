@@ -66,6 +66,20 @@ def main(function):
         sys.exit(f"{sys.argv[0]}: {failure}")
 
 
+def mount_new(path, mebibytes):
+    """A new ext4 there, complete (nothing is left for the kernel to initialise), in a loop device that goes
+    with it. Like a disk it does not keep in memory what is written to it, where what is below can do that."""
+    with tempfile.NamedTemporaryFile(prefix="carob-bench.") as image:
+        os.truncate(image.name, mebibytes << 20)
+        run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", image.name)
+        device = run("losetup", "--show", "-f", image.name).strip()
+        try:
+            subprocess.run(["losetup", "--direct-io=on", device], stderr=subprocess.DEVNULL, check=False)
+            run("mount", device, path)
+        finally:
+            run("losetup", "-d", device)  # with its last user
+
+
 class Workplace:
     """The directory of a benchmark, on its own file system; a context manager."""
 
@@ -77,10 +91,7 @@ class Workplace:
         try:
             call("unshare", CLONE_NEWNS)
             run("mount", "--make-rprivate", "/")
-            with tempfile.NamedTemporaryFile(prefix="carob-bench.") as image:
-                os.truncate(image.name, self.mebibytes << 20)
-                run("mkfs.ext4", "-q", "-F", image.name)
-                run("mount", "-o", "loop", image.name, self.path)
+            mount_new(self.path, self.mebibytes)
             os.mkdir(self / "run")  # where /run would be: on a tmpfs, for all runtimes
             run("mount", "-t", "tmpfs", "tmpfs", self / "run")
         except BaseException:

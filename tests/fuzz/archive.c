@@ -14,14 +14,13 @@ struct bytes {
 	size_t left;
 };
 
-static ssize_t give(void *arg, void *buf, size_t size)
+static ssize_t give(void *arg, const void **ret)
 {
 	struct bytes *b = arg;
-	size_t n = b->left < size ? b->left : size;
+	size_t n = b->left;
 
-	memcpy(buf, b->data, n);
-	b->data += n;
-	b->left -= n;
+	*ret = b->data;
+	b->left = 0;
 	return (ssize_t)n;
 }
 

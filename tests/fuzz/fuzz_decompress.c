@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r = write_all(in, data, size);
 	assert(r == 0);
 	assert(lseek(in, 0, SEEK_SET) == 0);
-	r = decompress_run(in, out, &err);
+	r = decompress_to_fd(in, out, &err);
 	assert(r == 0 || (err.code == r && err.text[0]));
 	return 0;
 }

@@ -64,14 +64,13 @@ static void finish(struct tar *t)
 	t->len += 2 * BLOCK;
 }
 
-static ssize_t give(void *arg, void *buf, size_t size)
+static ssize_t give(void *arg, const void **ret)
 {
 	struct tar *t = arg;
 	size_t n = t->len - t->given;
 
-	n = n < size ? n : size;
-	memcpy(buf, t->bytes + t->given, n);
-	t->given += n;
+	*ret = t->bytes + t->given;
+	t->given = t->len;
 	return (ssize_t)n;
 }
 

@@ -97,9 +97,12 @@ static void prepare_nothing(_unused_ struct bench *b, _unused_ long round) {}
 
 static const char *archive;
 
-static ssize_t give(void *arg, void *buf, size_t size)
+static ssize_t give(void *arg, const void **ret)
 {
-	return read_all(*(int *)arg, buf, size);
+	static char block[256 << 10];
+
+	*ret = block;
+	return read_all(*(int *)arg, block, sizeof(block));
 }
 
 static bool is_done(const struct report *report)
