@@ -34,7 +34,7 @@ nothing_is_up() {
 make_tree() {
 	mkdir tree
 	(
-		cd tree
+		cd tree || exit
 		mkdir -p a/b "odd $(printf '\001\377\n')name" empty
 		echo one >a/b/file
 		ln a/b/file a.hard
