@@ -7,7 +7,7 @@
 load helpers
 
 setup() {
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 	make_tree
 	page=$top/docs/man/moctl.1.scd
 	# the blocks of the examples, in their order
