@@ -162,3 +162,55 @@ every_verb() {
 @test "moctl, ploop: ctrl-C at any point" { every_verb ploop moctl 8; }
 @test "carob volume, plain: ctrl-C at any point" { every_verb plain carob 8; }
 @test "carob volume, fsimg: ctrl-C at any point" { every_verb fsimg carob 5; }
+
+# At a terminal the whole group gets it: mkfs and other helpers too.
+@test "ctrl-C to all processes of a command, once and twice" {
+	local type verb i code group
+	program=moctl
+	for type in plain fsimg ploop; do
+		tried=0 hit=0
+		rm -rf "${BATS_TEST_TMPDIR:?}/m" stream
+		base $type moctl
+		for verb in "create new" "clone -q v new" "send -q s sent" "receive -q new stream" "rollback -q v s"; do
+			for i in 1 4 10 20; do
+				# shellcheck disable=SC2086 # a verb with its operands
+				setsid env --default-signal=INT moctl "$m" $verb >out 2>&1 3>&- &
+				group=$!
+				sleep "$(printf 0.%03d "$i")"
+				kill -INT -- "-$group" 2>/dev/null || true
+				[ $((i % 4)) != 0 ] || kill -INT -- "-$group" 2>/dev/null || true
+				code=0
+				wait "$group" || code=$?
+				tried=$((tried + 1))
+				[ $code != 130 ] || hit=$((hit + 1))
+				[ $code = 130 ] || [ $code = 0 ] || { echo "$verb $i: $code $(cat out)"; return 1; }
+				target=new
+				settle "${verb%% *}" || { echo "$verb $i: $(cat out)"; return 1; }
+			done
+		done
+		echo "# $type: interrupted in $hit of $tried tries" >&3
+	done
+}
+
+# A gigabyte in one file: what is copied in one call of the kernel's can be interrupted too.
+@test "ctrl-C in the copy of a large file ends it soon" {
+	local began
+	program=moctl m=$BATS_TEST_TMPDIR/m
+	cd "$BATS_TEST_TMPDIR" || return
+	mkdir mnt
+	moctl "$m" make --type plain
+	moctl "$m" create v
+	moctl "$m" mount v mnt
+	head -c 1G /dev/zero | tr '\0' x >mnt/large
+	moctl "$m" umount mnt
+	env --default-signal=INT moctl "$m" clone v new 3>&- &
+	until_true 10 eval "[ -n \"\$(ls $m/staging)\" ]"
+	sleep 0.1
+	began=$(date +%s%N)
+	kill -INT "$!" || return
+	ends_with 130 "$!"
+	echo "# ended after $((($(date +%s%N) - began) / 1000000)) ms" >&3
+	[ $((($(date +%s%N) - began) / 1000000)) -lt 3000 ]
+	[ -z "$(ls "$m/staging")" ]
+	[ "$(names)" = v ]
+}
