@@ -26,6 +26,11 @@ struct moctl_host {
 
 	/* Who of the program's has the volume, as JSON: an array of words. NULL with *err. */
 	struct json_t *(*users)(const struct moctl *c, const char *name, struct error *err);
+
+	/* Snapshots of volumes that its own users have, who stand still meanwhile. -EBUSY when
+	 * others have one of them. */
+	int (*snapshot)(const struct moctl *c, struct mosaic *m, const struct mosaic_pair *pairs,
+			size_t n, struct error *err);
 };
 
 /* What was before the verb. */

@@ -88,8 +88,8 @@ int cgroup_open_for_spawn(const struct cgroup *g, int *ret_v2, int tasks[CGROUP_
 int cgroup_kill(const struct cgroup_host *h, const char *path, int timeout_ms, struct error *err)
 	_must_check_;
 
-/* Every process in the group and below stands still when this returns: at most timeout_ms later, else
- * -ETIMEDOUT and they go on. -EOPNOTSUPP: no hierarchy can do that. Missing group: 0. */
+/* Every process in the group and below stands still when this returns: at most timeout_ms later,
+ * else -ETIMEDOUT and they go on. -EOPNOTSUPP: no hierarchy can do that. Missing group: 0. */
 int cgroup_freeze(const struct cgroup_host *h, const char *path, int timeout_ms, struct error *err)
 	_must_check_;
 
