@@ -132,6 +132,10 @@ int moctl_need_unused(const struct moctl *c, const char *name, struct error *err
 /* Returns r; when that is -EBUSY and the host knows who has one of the volumes, *err says so. */
 int moctl_explain(const struct moctl *c, const struct cli_args *names, int r, struct error *err);
 
+/* A name or a path as JSON: bytes that are no UTF-8, which JSON cannot have, as \xNN. NULL when
+ * memory is out. */
+struct json_t *moctl_text(const char *text);
+
 /* A volume as JSON; NULL when memory is out. To be added: what it takes (which may need to read all
  * of it), and whether it is in use and as which device. */
 struct json_t *moctl_volume_json(const struct moctl *c, const struct mosaic_volume *v);

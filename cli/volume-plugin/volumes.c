@@ -235,7 +235,7 @@ int volumes_get(struct plugin *p, const struct plugin_request *q, struct json_t 
 {
 	int r = need(p, q->name, err);
 	struct mosaic_volume v;
-	char created[TIME_TEXT];
+	char created[TIME_TEXT], from[4 * MOSAIC_NAME_MAX + 1];
 	struct place at;
 
 	if (r == 0)
@@ -243,10 +243,11 @@ int volumes_get(struct plugin *p, const struct plugin_request *q, struct json_t 
 	if (r < 0)
 		return r;
 	time_format(created, v.created_ns);
+	str_escape(from, sizeof(from), v.parent); /* it may be no UTF-8 */
 	*ret = json_pack("{s:{s:s, s:s, s:s, s:{s:s, s:s, s:I, s:s, s:b, s:i}}}", "Volume", "Name",
 			 q->name, "Mountpoint", mount_point(p, q->name, &at), "CreatedAt", created,
 			 "Status", "type", mosaic_type(p->mosaic), "fs", v.fs, "size",
-			 (json_int_t)v.size, "from", v.parent, "readOnly", v.read_only, "users",
+			 (json_int_t)v.size, "from", from, "readOnly", v.read_only, "users",
 			 (int)users_count(&p->users, q->name));
 	return 0;
 }
@@ -262,11 +263,15 @@ static int add_volume(const struct mosaic_volume *v, void *arg)
 	const char *name = v->name + strlen(PLUGIN_PREFIX);
 	struct listing *l = arg;
 	struct place at;
+	json_t *shown;
 
 	if (!str_starts(v->name, PLUGIN_PREFIX) || !plugin_is_name(name))
 		return 0;
+	shown = json_string(name);
+	if (!shown)
+		return 0; /* no UTF-8: no engine can say that name */
 	l->n++;
-	return json_array_append_new(l->list, json_pack("{s:s, s:s}", "Name", name, "Mountpoint",
+	return json_array_append_new(l->list, json_pack("{s:o, s:s}", "Name", shown, "Mountpoint",
 							mount_point(l->p, name, &at))) < 0
 		       ? -ENOMEM
 		       : 0;

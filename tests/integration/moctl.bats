@@ -755,6 +755,33 @@ mebibytes() {
 	done
 }
 
+@test "names that are no UTF-8: lists and JSON have their bytes as \\xNN, and all else works" {
+	local odd=$'a\xffb'
+	new plain
+	run -0 moctl "$m" events
+	moctl "$m" create "$odd"
+	moctl "$m" snapshot "$odd" copy
+	moctl "$m" data set "$odd" "$odd" "$odd"
+	[ "$(moctl "$m" list --json | jq -r 'map("\(.name) \(.parent)") | join(",")')" = 'a\xffb null,copy a\xffb' ]
+	[ "$(names)" = 'a\xffb copy ' ]
+	moctl "$m" show "$odd" --json | jq -e '.[0] | .name == "a\\xffb" and .children == ["copy"] and .data == ["a\\xffb"]' >/dev/null
+	run -0 moctl "$m" show "$odd" copy
+	moctl "$m" events --json | jq -es '.[0].volume == "a\\xffb" and .[1].from == "a\\xffb"' >/dev/null
+	[ "$(moctl "$m" data get "$odd" "$odd")" = "$odd" ]
+	[ "$(moctl "$m" data list "$odd" --json | jq -c .)" = '{"a\\xffb":null}' ]
+	mkdir "$mnt/$odd"
+	moctl "$m" mount "$odd" "$mnt/$odd"
+	[[ "$(moctl "$m" show "$odd" --json | jq -r '.[0].mounts[0].path')" = *'mnt/a\xffb' ]]
+	moctl "$m" umount "$mnt/$odd"
+	mkdir "$m/staging/$odd"
+	run -8 --separate-stderr moctl "$m" check --json
+	jq -e '.[0].where == "staging/a\\xffb"' <<<"$output" >/dev/null
+	run -0 moctl "$m" check --repair
+	moctl "$BATS_TEST_TMPDIR/$odd" make -t plain
+	moctl "$BATS_TEST_TMPDIR/$odd" info --json | jq -e '.location | endswith("a\\xffb")' >/dev/null
+	moctl "$m" drop copy "$odd"
+}
+
 @test "a read-only file system: looking works, changing says why not" {
 	for type in overlay plain; do
 		m=$BATS_TEST_TMPDIR/ro-$type mnt=$BATS_TEST_TMPDIR/mnt
