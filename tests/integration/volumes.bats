@@ -164,6 +164,7 @@ one_instant() {
 	moctl "$dir/one" make --type btrfs
 	one_instant "$dir/one"
 	umount "$dir"
+	rm "$BATS_FILE_TMPDIR/btrfs.img" # the next test makes its own
 }
 
 @test "snapshots of volumes that a pod writes to are of one instant: fsimg" {
