@@ -34,8 +34,8 @@ static int is_frozen(const struct cgroup_host *h, const char *path)
 
 	if (r == 0)
 		r = file_read(freezer->fd, name, STATE_BYTES, &text, NULL);
-	if (r < 0)
-		return r;
+	if (r < 0 || !text)
+		return r < 0 ? r : -EIO;
 	return freezer->v2 ? strstr(text, "frozen 1") != NULL : str_eq(text, "FROZEN\n");
 }
 
