@@ -9,6 +9,7 @@
 
 #include "cli/moctl/verbs.h"
 #include "cli/verbs.h"
+#include "cli/volume_still.h"
 
 #define PREFIX     "volume."
 #define VOLUME_MAP "^(.*)$ " PREFIX "\\1"
@@ -19,6 +20,7 @@ struct volumes {
 	bool make;                       /* the mosaic, when there is none */
 	char location[LIMIT_PATH_BYTES]; /* of the mosaic, once it is open */
 	json_t *users;                   /* volume -> array of pods; NULL: not asked for yet */
+	json_t *uuids;                   /* the same, by their UUIDs */
 };
 
 static int open_mosaic(const struct moctl *c, struct mosaic **ret, struct error *err)
@@ -84,37 +86,75 @@ static int look_at_pod(const char *uuid, void *arg)
 	if (dirfd < 0 || !needs_volumes(dirfd) || pod_read(&pod, dirfd, uuid, NULL) < 0 ||
 	    l->n_volumes == 0 || !is_same_place(l->mosaic, v->location))
 		return 0;
-	for (size_t i = 0; r == 0 && i < l->n_volumes; i++)
+	for (size_t i = 0; r == 0 && i < l->n_volumes; i++) {
 		r = add_user(v->users, l->volumes[i].volume, l->name ? l->name : uuid);
+		if (r == 0)
+			r = add_user(v->uuids, l->volumes[i].volume, uuid);
+	}
 	return r;
 }
 
 /* Looked for once for all volumes. */
+static int look_at_pods(struct volumes *v, struct error *err)
+{
+	int r;
+
+	if (v->users && v->uuids)
+		return 0;
+	v->users = json_object();
+	v->uuids = json_object();
+	r = v->users && v->uuids ? pod_each(&v->cli->dirs, look_at_pod, v, err) : -ENOMEM;
+	return r < 0 && !err->code ? error_set(err, r, "cannot look for the pods that use volumes")
+				   : r;
+}
+
 static json_t *find_users(const struct moctl *c, const char *name, struct error *err)
 {
 	struct volumes *v = c->arg;
 	_free_ char *volume = str_printf("%s%s", PREFIX, name);
 	json_t *list;
-	int r = 0;
 
-	if (!v->users) {
-		v->users = json_object();
-		r = v->users ? pod_each(&v->cli->dirs, look_at_pod, v, err) : -ENOMEM;
-	}
-	if (r < 0 || !volume) {
-		if (!err->code)
-			error_set(err, r < 0 ? r : -ENOMEM, "cannot look for the pods that use %s",
-				  name);
+	if (look_at_pods(v, err) < 0)
+		return NULL;
+	if (!volume) {
+		error_set(err, -ENOMEM, "cannot look for the pods that use %s", name);
 		return NULL;
 	}
 	list = json_object_get(v->users, volume);
 	return list ? json_incref(list) : json_array();
 }
 
+/* ---- snapshots of what they use -------------------------------------------------------------- */
+
+static int add_uuids(const struct volumes *v, const char *name, json_t *pods)
+{
+	_free_ char *volume = str_printf("%s%s", PREFIX, name);
+	json_t *list = volume ? json_object_get(v->uuids, volume) : NULL;
+
+	return volume && (!list || json_array_extend(pods, list) == 0) ? 0 : -ENOMEM;
+}
+
+static int snapshot_still(const struct moctl *c, struct mosaic *m, const struct mosaic_pair *pairs,
+			  size_t n, struct error *err)
+{
+	struct volumes *v = c->arg;
+	_json_ json_t *pods = json_array();
+	struct still still = { .m = m, .pairs = pairs, .n = n, .pods = pods };
+	const struct mosaic_quiesce q = { still_begin, still_end, &still };
+	int r = look_at_pods(v, err);
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = pods ? add_uuids(v, pairs[i].from, pods) : -ENOMEM;
+	if (r < 0)
+		return err->code ? r : error_set(err, r, "cannot make the snapshots");
+	return mosaic_snapshot_set(m, pairs, n, &q, err);
+}
+
 static const struct moctl_host host = {
 	.prefix = PREFIX,
 	.open = open_mosaic,
 	.users = find_users,
+	.snapshot = snapshot_still,
 };
 
 /* ---- the verbs ------------------------------------------------------------------------------- */
@@ -139,6 +179,7 @@ static int call(const struct cli *cli, const struct moctl_verb *verb, bool make,
 	int r = verb->run(&c, args, err);
 
 	json_decref(v.users);
+	json_decref(v.uuids);
 	shorten_names(err->text);
 	if (r < 0 && !err->code)
 		error_set(err, r, "carob volume %s", verb->name);

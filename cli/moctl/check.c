@@ -27,8 +27,8 @@ static const struct table_column columns[] = {
 
 static int add_problem(const struct mosaic_problem *p, void *arg)
 {
-	json_t *row = json_pack("{s:s, s:s, s:b}", "where", p->where, "problem", p->text, "mended",
-				p->mended);
+	json_t *row = json_pack("{s:o, s:o, s:b}", "where", moctl_text(p->where), "problem",
+				moctl_text(p->text), "mended", p->mended);
 
 	return json_array_append_new(arg, row) < 0 ? -ENOMEM : 0;
 }

@@ -44,12 +44,13 @@ static json_t *describe(const struct mosaic_config *config)
 
 	for (size_t i = 0; options && i < config->n_options; i++)
 		if (json_object_set_new(options, config->options[i].key,
-					json_string(config->options[i].value)) < 0) {
+					moctl_text(config->options[i].value)) < 0) {
 			json_decref(options);
 			return NULL;
 		}
-	return json_pack("{s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:o}", "name", config->name, "type",
-			 config->type, "location", config->location, "default_fs",
+	return json_pack("{s:o, s:s, s:o, s:s?, s:s?, s:s?, s:o}", "name",
+			 config->name ? moctl_text(config->name) : json_null(), "type",
+			 config->type, "location", moctl_text(config->location), "default_fs",
 			 config->default_fs, "metadata", config->metadata, "volumeMap",
 			 config->volume_map, "options", options);
 }

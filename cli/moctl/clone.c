@@ -42,7 +42,23 @@ const struct moctl_verb moctl_verb_clone = {
 
 /* ---- snapshot -------------------------------------------------------------------------------- */
 
-static int snapshot_set(struct mosaic *m, const struct cli_args *args, struct error *err)
+/* What the driver cannot take while it is written to, the host's users can stand still for. */
+static int snapshot(const struct moctl *c, struct mosaic *m, const struct mosaic_pair *pairs,
+		    size_t n, struct error *err)
+{
+	struct error why = { 0 };
+	int r = n == 1 ? mosaic_snapshot(m, pairs->name, pairs->from, &why)
+		       : mosaic_snapshot_set(m, pairs, n, NULL, &why);
+
+	if (r == -EBUSY && c->host)
+		return c->host->snapshot(c, m, pairs, n, err);
+	if (r < 0)
+		*err = why;
+	return r;
+}
+
+static int snapshot_all(const struct moctl *c, struct mosaic *m, const struct cli_args *args,
+			struct error *err)
 {
 	size_t n = args->n / 2;
 	_free_ struct mosaic_pair *pairs = calloc(n, sizeof(*pairs));
@@ -52,7 +68,7 @@ static int snapshot_set(struct mosaic *m, const struct cli_args *args, struct er
 	for (size_t i = 0; i < n; i++)
 		pairs[i] = (struct mosaic_pair){ .from = args->argv[2 * i],
 						 .name = args->argv[2 * i + 1] };
-	return mosaic_snapshot_set(m, pairs, n, NULL, err);
+	return snapshot(c, m, pairs, n, err);
 }
 
 static int snapshot_run(const struct moctl *c, struct cli_args *args, struct error *err)
@@ -71,11 +87,9 @@ static int snapshot_run(const struct moctl *c, struct cli_args *args, struct err
 	if (r != 0)
 		return r;
 	transfer_begin_copy(&t, &o, args->argv[1]);
-	r = args->n == 2 ? mosaic_snapshot(m, args->argv[1], args->argv[0], err)
-			 : snapshot_set(m, args, err);
+	r = snapshot_all(c, m, args, err);
 	transfer_end_copy(&t);
-	return error_context(err, moctl_explain(c, args, r, err), "snapshot",
-			     args->n == 2 ? args->argv[0] : NULL);
+	return error_context(err, r, "snapshot", args->n == 2 ? args->argv[0] : NULL);
 }
 
 const struct moctl_verb moctl_verb_snapshot = {

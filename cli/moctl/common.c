@@ -133,6 +133,21 @@ int moctl_explain(const struct moctl *c, const struct cli_args *names, int r, st
 
 /* ---- volumes as JSON ------------------------------------------------------------------------- */
 
+json_t *moctl_text(const char *text)
+{
+	_free_ char *escaped = NULL;
+	json_t *plain = json_string(text);
+	size_t size = 4 * strlen(text) + 1;
+
+	if (plain)
+		return plain;
+	escaped = malloc(size);
+	if (!escaped)
+		return NULL;
+	str_escape(escaped, size, text);
+	return json_string(escaped);
+}
+
 static json_t *bytes(uint64_t n)
 {
 	return n ? json_integer((json_int_t)n) : json_null();
@@ -144,8 +159,9 @@ json_t *moctl_volume_json(const struct moctl *c, const struct mosaic_volume *v)
 	char created[TIME_TEXT];
 
 	time_format(created, v->created_ns);
-	return json_pack("{s:s, s:s?, s:s, s:b, s:b, s:s?, s:o}", "name", name ? name : v->name,
-			 "parent", parent && *parent ? parent : NULL, "created", created,
+	return json_pack("{s:o, s:o, s:s, s:b, s:b, s:s?, s:o}", "name",
+			 moctl_text(name ? name : v->name), "parent",
+			 parent && *parent ? moctl_text(parent) : json_null(), "created", created,
 			 "readOnly", v->read_only, "raw", v->raw, "fs", v->fs[0] ? v->fs : NULL,
 			 "size", bytes(v->size));
 }

@@ -91,7 +91,7 @@ static const struct cli_option list_options[] = {
 
 static int add_key(const char *key, void *arg)
 {
-	return json_array_append_new(arg, json_string(key)) < 0 ? -ENOMEM : 0;
+	return json_array_append_new(arg, json_string_nocheck(key)) < 0 ? -ENOMEM : 0;
 }
 
 static int by_name(const void *a, const void *b)
@@ -103,6 +103,7 @@ static int by_name(const void *a, const void *b)
 static int add_value(struct mosaic *m, const char *name, const char *key, json_t *object,
 		     struct error *err)
 {
+	_json_ json_t *shown = moctl_text(key);
 	_free_ char *value = NULL;
 	json_t *text;
 	size_t len;
@@ -111,7 +112,7 @@ static int add_value(struct mosaic *m, const char *name, const char *key, json_t
 	if (r < 0)
 		return r;
 	text = json_stringn(value, len);
-	r = json_object_set_new(object, key, text ? text : json_null());
+	r = json_object_set_new(object, json_string_value(shown), text ? text : json_null());
 	return r < 0 ? error_set(err, -ENOMEM, "volume %s", name) : 0;
 }
 

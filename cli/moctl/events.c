@@ -35,9 +35,9 @@ static const char *other_name(const struct mosaic_event *e)
 static int put_json(const struct mosaic_event *e, const char *kind, const char *time,
 		    struct error *err)
 {
-	_json_ json_t *row = json_pack("{s:s, s:s, s:s, s:i}", "time", time, "event", kind,
-				       "volume", e->volume, "pid", (int)e->pid);
-	json_t *other = json_string(e->other);
+	_json_ json_t *row = json_pack("{s:s, s:s, s:o, s:i}", "time", time, "event", kind,
+				       "volume", moctl_text(e->volume), "pid", (int)e->pid);
+	json_t *other = moctl_text(e->other);
 	_free_ char *text = NULL;
 	uint64_t size;
 
@@ -45,8 +45,6 @@ static int put_json(const struct mosaic_event *e, const char *kind, const char *
 		json_decref(other);
 		other = json_integer((json_int_t)size);
 	}
-	if (!other) /* a path need not be UTF-8 */
-		other = json_null();
 	if (e->other[0])
 		(void)json_object_set(row, other_name(e), other);
 	json_decref(other);

@@ -81,13 +81,13 @@ static json_t *describe(const struct mosaic *m, const struct mosaic_limits *l, j
 	for (const char *const *fs = l->filesystems; filesystems && fs && *fs; fs++)
 		if (json_array_append_new(filesystems, json_string(*fs)) < 0)
 			return NULL;
-	return json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "type",
-			 mosaic_type(m), "location", mosaic_location(m), "id", *id ? id : NULL,
-			 "volumes", volumes, "total", (json_int_t)l->total, "available",
-			 (json_int_t)l->available, "sizeMin", number(l->size_min), "sizeMax",
-			 number(l->size_max), "maxVolumes", number(l->max_volumes), "maxSnapshots",
-			 number(l->max_snapshots), "filesystems", filesystems, "features",
-			 feature_names(m));
+	return json_pack("{s:s, s:o, s:s?, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "type",
+			 mosaic_type(m), "location", moctl_text(mosaic_location(m)), "id",
+			 *id ? id : NULL, "volumes", volumes, "total", (json_int_t)l->total,
+			 "available", (json_int_t)l->available, "sizeMin", number(l->size_min),
+			 "sizeMax", number(l->size_max), "maxVolumes", number(l->max_volumes),
+			 "maxSnapshots", number(l->max_snapshots), "filesystems", filesystems,
+			 "features", feature_names(m));
 }
 
 static int info_run(const struct moctl *c, struct cli_args *args, struct error *err)

@@ -5,12 +5,18 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "cli/cli.h"
 #include "mosaic/mosaic.h"
 
 static const int caught[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE };
 static const char word[] = "--interrupted";
+
+enum {
+	PATIENCE_NS = 2000000000,
+	NAP_NS = 2000000,
+};
 
 /* The handler has no argument to find these by. */
 static struct {
@@ -29,7 +35,7 @@ static void interrupted(int number)
 
 int interrupted_begin(const char *mosaic, const char *file)
 {
-	/* a second signal is held back until the program begins anew */
+	/* a second signal is held back until all is cleared up */
 	struct sigaction action = { .sa_handler = interrupted, .sa_flags = (int)SA_RESETHAND };
 
 	again.argv[0] = cli_program;
@@ -66,16 +72,45 @@ bool interrupted_is(int argc, char *const *argv)
 	return argc == 5 && str_eq(argv[1], word);
 }
 
-/* Programs that the library had started for us are our children still. */
-static void end_children(void)
+static void signal_children(int number)
 {
 	_fclose_ FILE *list = fopen("/proc/thread-self/children", "re");
 	int pid;
 
 	while (list && fscanf(list, "%d", &pid) == 1)
-		(void)kill(pid, SIGKILL);
-	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-		;
+		(void)kill(pid, number);
+}
+
+/* What the library had started for us are our children still. Who is to thaw a file system when we
+ * are gone takes no SIGTERM, and ends when that is done: so it is waited for. */
+static void end_children(void)
+{
+	int64_t patience = time_boot_ns() + PATIENCE_NS;
+	bool killed = false;
+	pid_t pid;
+
+	signal_children(SIGTERM);
+	while ((pid = waitpid(-1, NULL, killed ? 0 : WNOHANG)) >= 0 || errno == EINTR) {
+		if (pid != 0)
+			continue;
+		if (time_boot_ns() < patience) {
+			nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+		} else {
+			signal_children(SIGKILL);
+			killed = true;
+		}
+	}
+}
+
+/* Held back until now, so that a second one did not end the clearing up. */
+static void end_by(int number)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	(void)signal(number, SIG_DFL);
+	(void)raise(number);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 int interrupted_run(char *const *argv)
@@ -98,7 +133,6 @@ int interrupted_run(char *const *argv)
 		cli_complain("interrupted; what was begun stays for `moctl %s check --repair`: %s",
 			     argv[3], text);
 	}
-	(void)signal((int)number, SIG_DFL);
-	(void)raise((int)number);
+	end_by((int)number);
 	return CLI_FAILED;
 }

@@ -18,5 +18,6 @@ void interrupted_end(void);
 /* Are these the words that the handler calls this program with? */
 bool interrupted_is(int argc, char *const *argv);
 
-/* The second life. Returns an exit code only when the signal does not end it. */
+/* The second life, before anything else is set up: the signals are blocked still. Returns an exit
+ * code only when the signal does not end it. */
 int interrupted_run(char *const *argv);

@@ -124,15 +124,16 @@ int main(int argc, char **argv)
 	struct cli_args args = { argv + 1, argc > 0 ? (size_t)argc - 1 : 0 };
 	const struct moctl_verb *verb = NULL;
 	struct error err = { 0 };
-	int code = cli_set_up();
+	int code;
 
 	json_seed();
+	if (interrupted_is(argc, argv))
+		return interrupted_run(argv);
+	code = cli_set_up();
 	if (code < 0)
 		error_set(&err, code, "cannot set up standard input, output and error");
 	else if (idmap_is_holder(argc, argv))
 		return idmap_hold();
-	else if (interrupted_is(argc, argv))
-		return interrupted_run(argv);
 	else
 		code = moctl(&args, &verb, &err);
 	complain(verb, code, &err);

@@ -26,6 +26,11 @@ struct moctl_host {
 
 	/* Who of the program's has the volume, as JSON: an array of words. NULL with *err. */
 	struct json_t *(*users)(const struct moctl *c, const char *name, struct error *err);
+
+	/* Snapshots of volumes that its own users have, who stand still meanwhile. -EBUSY when
+	 * others have one of them. */
+	int (*snapshot)(const struct moctl *c, struct mosaic *m, const struct mosaic_pair *pairs,
+			size_t n, struct error *err);
 };
 
 /* What was before the verb. */
@@ -126,6 +131,10 @@ int moctl_need_unused(const struct moctl *c, const char *name, struct error *err
 
 /* Returns r; when that is -EBUSY and the host knows who has one of the volumes, *err says so. */
 int moctl_explain(const struct moctl *c, const struct cli_args *names, int r, struct error *err);
+
+/* A name or a path as JSON: bytes that are no UTF-8, which JSON cannot have, as \xNN. NULL when
+ * memory is out. */
+struct json_t *moctl_text(const char *text);
 
 /* A volume as JSON; NULL when memory is out. To be added: what it takes (which may need to read all
  * of it), and whether it is in use and as which device. */

@@ -67,23 +67,19 @@ static int add_child(const struct mosaic_volume *v, void *arg)
 	struct children *w = arg;
 	const char *name = moctl_shown(w->c, v->name);
 
-	return json_array_append_new(w->names, json_string(name ? name : v->name)) < 0 ? -ENOMEM
-										       : 0;
+	return json_array_append_new(w->names, moctl_text(name ? name : v->name)) < 0 ? -ENOMEM : 0;
 }
 
 static int add_key(const char *key, void *arg)
 {
-	return json_array_append_new(arg, json_string(key)) < 0 ? -ENOMEM : 0;
+	return json_array_append_new(arg, moctl_text(key)) < 0 ? -ENOMEM : 0;
 }
 
 static int add_mount(const struct mosaic_mount_point *p, void *arg)
 {
-	json_t *row = json_pack("{s:s, s:b, s:i, s:b}", "path", p->path, "here", p->here, "pid",
-				(int)p->pid, "readOnly", p->read_only);
+	json_t *row = json_pack("{s:o, s:b, s:i, s:b}", "path", moctl_text(p->path), "here",
+				p->here, "pid", (int)p->pid, "readOnly", p->read_only);
 
-	if (!row) /* a path need not be UTF-8 */
-		row = json_pack("{s:n, s:b, s:i, s:b}", "path", "here", p->here, "pid", (int)p->pid,
-				"readOnly", p->read_only);
 	return json_array_append_new(arg, row) < 0 ? -ENOMEM : 0;
 }
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
+#include "cli/volume-plugin/begun.h"
 #include "kernel/kernel.h"
 #include "mosaic/mosaic.h"
 
@@ -51,32 +52,48 @@ static int is_mounted(const struct place *at, struct error *err)
 /* ---- create and remove ----------------------------------------------------------------------- */
 
 /* A volume of this plugin, or whatever the mosaic has by that name: a snapshot. */
-static int clone_from(struct plugin *p, const char *volume, const char *from, struct error *err)
+static void find_source(struct plugin *p, const char *from, char ret[MOSAIC_NAME_MAX + 1])
 {
-	char own[MOSAIC_NAME_MAX + 1];
-
-	if (strlen(from) <= PLUGIN_NAME_MAX) {
-		snprintf(own, sizeof(own), PLUGIN_PREFIX "%s", from);
-		if (mosaic_have(p->mosaic, own))
-			return mosaic_clone(p->mosaic, volume, own, err);
-	}
-	return mosaic_clone(p->mosaic, volume, from, err);
+	snprintf(ret, MOSAIC_NAME_MAX + 1, PLUGIN_PREFIX "%.*s", PLUGIN_NAME_MAX, from);
+	if (strlen(from) > PLUGIN_NAME_MAX || !mosaic_have(p->mosaic, ret))
+		snprintf(ret, MOSAIC_NAME_MAX + 1, "%s", from);
 }
 
-static int clone_sized(struct plugin *p, const char *volume, const struct plugin_request *q,
+/* Until this returns nothing is promised; what cannot be removed after an error is listed. */
+static int clone_sized(struct plugin *p, const char *volume, const char *from, uint64_t size,
 		       struct error *err)
 {
-	int r = clone_from(p, volume, q->from, err);
+	int r = mosaic_clone(p->mosaic, volume, from, err);
 
 	if (r < 0)
 		return r;
-	if (q->size)
-		r = mosaic_resize(p->mosaic, volume, q->size, err);
+	if (size)
+		r = mosaic_resize(p->mosaic, volume, size, err);
 	if (r == 0)
 		r = mosaic_sync(p->mosaic, err);
 	if (r < 0)
-		/* nothing was promised; what cannot be removed either is listed */
 		(void)!mosaic_drop(p->mosaic, volume, 0, NULL);
+	return r;
+}
+
+static int clone_from(struct plugin *p, const char *volume, const struct plugin_request *q,
+		      struct error *err)
+{
+	_begun_ struct begun begun = BEGUN_CLOSED;
+	char from[MOSAIC_NAME_MAX + 1];
+	int r = 0;
+
+	if (strlen(q->from) > MOSAIC_NAME_MAX)
+		return error_set(err, -ENAMETOOLONG, "option from: a name has at most %d bytes.",
+				 MOSAIC_NAME_MAX);
+	find_source(p, q->from, from);
+	if (q->size)
+		r = begun_note(&begun, p->mosaic, volume, from, q->size, err);
+	if (r < 0)
+		return r;
+	r = clone_sized(p, volume, from, q->size, err);
+	if (q->size)
+		begun_forget(&begun, volume);
 	return r;
 }
 
@@ -93,7 +110,7 @@ int volumes_create(struct plugin *p, const struct plugin_request *q, struct json
 		return error_set(err, -EINVAL,
 				 "option fs: a clone has the file system of what it "
 				 "is made from.");
-	r = q->from ? clone_sized(p, at.volume, q, err)
+	r = q->from ? clone_from(p, at.volume, q, err)
 		    : mosaic_create(p->mosaic, at.volume, &how, err);
 	if (r == 0)
 		*ret = json_object();
@@ -218,7 +235,7 @@ int volumes_get(struct plugin *p, const struct plugin_request *q, struct json_t 
 {
 	int r = need(p, q->name, err);
 	struct mosaic_volume v;
-	char created[TIME_TEXT];
+	char created[TIME_TEXT], from[4 * MOSAIC_NAME_MAX + 1];
 	struct place at;
 
 	if (r == 0)
@@ -226,10 +243,11 @@ int volumes_get(struct plugin *p, const struct plugin_request *q, struct json_t 
 	if (r < 0)
 		return r;
 	time_format(created, v.created_ns);
+	str_escape(from, sizeof(from), v.parent); /* it may be no UTF-8 */
 	*ret = json_pack("{s:{s:s, s:s, s:s, s:{s:s, s:s, s:I, s:s, s:b, s:i}}}", "Volume", "Name",
 			 q->name, "Mountpoint", mount_point(p, q->name, &at), "CreatedAt", created,
 			 "Status", "type", mosaic_type(p->mosaic), "fs", v.fs, "size",
-			 (json_int_t)v.size, "from", v.parent, "readOnly", v.read_only, "users",
+			 (json_int_t)v.size, "from", from, "readOnly", v.read_only, "users",
 			 (int)users_count(&p->users, q->name));
 	return 0;
 }
@@ -245,11 +263,15 @@ static int add_volume(const struct mosaic_volume *v, void *arg)
 	const char *name = v->name + strlen(PLUGIN_PREFIX);
 	struct listing *l = arg;
 	struct place at;
+	json_t *shown;
 
 	if (!str_starts(v->name, PLUGIN_PREFIX) || !plugin_is_name(name))
 		return 0;
+	shown = json_string(name);
+	if (!shown)
+		return 0; /* no UTF-8: no engine can say that name */
 	l->n++;
-	return json_array_append_new(l->list, json_pack("{s:s, s:s}", "Name", name, "Mountpoint",
+	return json_array_append_new(l->list, json_pack("{s:o, s:s}", "Name", shown, "Mountpoint",
 							mount_point(l->p, name, &at))) < 0
 		       ? -ENOMEM
 		       : 0;
@@ -308,12 +330,34 @@ static int end_unused(_unused_ int dirfd, const char *name, void *arg)
 	return 0;
 }
 
+static void complain_unfinished(const char *volume, const struct error *why)
+{
+	char text[1024];
+
+	error_format(why, text, sizeof(text));
+	cli_complain("volume %s was made, but does not have the size that was asked for: %s",
+		     volume + strlen(PLUGIN_PREFIX), text);
+}
+
+/* What cannot be finished is no reason not to serve the others. */
+static void finish_begun(struct plugin *p)
+{
+	struct error err = { 0 };
+	char text[1024];
+
+	if (begun_finish(p->mosaic, complain_unfinished, &err) == 0)
+		return;
+	error_format(&err, text, sizeof(text));
+	cli_complain("cannot look for volumes that were half made: %s", text);
+}
+
 int volumes_recover(struct plugin *p, struct error *err)
 {
 	int r = forget_unmounted(p, err);
 
 	if (r < 0)
 		return r;
+	finish_begun(p);
 	r = dir_each(p->dirfd, end_unused, p);
 	return r < 0 ? error_set(err, r, "cannot list %s", p->dir) : 0;
 }

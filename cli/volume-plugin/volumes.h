@@ -20,6 +20,6 @@ int volumes_get(struct plugin *p, const struct plugin_request *q, struct json_t 
 int volumes_list(struct plugin *p, const struct plugin_request *q, struct json_t **ret,
 		 struct error *err) _must_check_;
 
-/* After a start: users whose volumes are not mounted are forgotten, mounts without users end. What
- * is still busy stays and is said. */
+/* After a start: users whose volumes are not mounted are forgotten, mounts without users end,
+ * volumes that were half made are finished (begun.h). What is still busy stays and is said. */
 int volumes_recover(struct plugin *p, struct error *err) _must_check_;

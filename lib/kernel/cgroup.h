@@ -88,6 +88,14 @@ int cgroup_open_for_spawn(const struct cgroup *g, int *ret_v2, int tasks[CGROUP_
 int cgroup_kill(const struct cgroup_host *h, const char *path, int timeout_ms, struct error *err)
 	_must_check_;
 
+/* Every process in the group and below stands still when this returns: at most timeout_ms later,
+ * else -ETIMEDOUT and they go on. -EOPNOTSUPP: no hierarchy can do that. Missing group: 0. */
+int cgroup_freeze(const struct cgroup_host *h, const char *path, int timeout_ms, struct error *err)
+	_must_check_;
+
+/* They go on. Missing group: 0. */
+int cgroup_thaw(const struct cgroup_host *h, const char *path) _must_check_;
+
 /* Removes the group and everything below in all hierarchies; missing is fine; -EBUSY when processes
  * are left. */
 int cgroup_remove(const struct cgroup_host *h, const char *path, struct error *err) _must_check_;

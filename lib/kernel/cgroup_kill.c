@@ -64,17 +64,6 @@ static int meet(pid_t pid, void *arg)
 	return 0;
 }
 
-/* Freezing is a help; whether it worked shows in what is left. */
-static void freeze(const struct cgroup_host *h, const char *path, bool on)
-{
-	const struct cgroup_hierarchy *freezer = cgroup_with(h, CGROUP_FREEZER);
-
-	if (freezer && freezer->v2)
-		(void)!cgroup_put(freezer, path, "cgroup.freeze", on ? "1" : "0");
-	else if (freezer)
-		(void)!cgroup_put(freezer, path, "freezer.state", on ? "FROZEN" : "THAWED");
-}
-
 static bool kill_by_v2(const struct cgroup_host *h, const char *path)
 {
 	for (unsigned i = 0; i < h->n; i++)
@@ -89,8 +78,9 @@ static int kill_round(const struct cgroup_host *h, const char *path, bool with_s
 	unsigned most = 0;
 	int r = 0;
 
+	/* freezing is a help; whether it worked shows in what is left */
 	if (with_signals)
-		freeze(h, path, true);
+		(void)!cgroup_put_frozen(h, path, true);
 	for (unsigned i = 0; i < h->n && r == 0; i++) {
 		struct killing k = { .path = path, .with_signals = with_signals };
 
@@ -98,7 +88,7 @@ static int kill_round(const struct cgroup_host *h, const char *path, bool with_s
 		most = k.left > most ? k.left : most;
 	}
 	if (with_signals)
-		freeze(h, path, false);
+		(void)!cgroup_put_frozen(h, path, false);
 	return r < 0 ? r : (int)most;
 }
 

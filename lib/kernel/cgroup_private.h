@@ -26,6 +26,9 @@ int cgroup_file(char dst[CGROUP_FILE], const char *path, const char *file) _must
 int cgroup_put(const struct cgroup_hierarchy *h, const char *path, const char *file,
 	       const char *value) _must_check_;
 
+/* cgroup_freeze.c: asks for it, and does not wait. -EOPNOTSUPP: there is no freezer. */
+int cgroup_put_frozen(const struct cgroup_host *h, const char *path, bool on) _must_check_;
+
 /* Enables our controllers for the children of the v2 group path ("" is the root) as far as they are
  * available and it allows. */
 void cgroup_enable_controllers(const struct cgroup_host *h, const struct cgroup_hierarchy *v2,

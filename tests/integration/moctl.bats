@@ -422,6 +422,150 @@ follows_new() {
 	done
 }
 
+# ---- devices and sizes ----------------------------------------------------------------------------
+
+# Loop devices end a moment after their last user.
+no_device() {
+	[ "$(moctl "$m" show "$1" --json | jq -r '.[0].device')" = null ] && ! [ -e "/sys/block/${2#/dev/}/loop/backing_file" ]
+}
+
+@test "attach and detach: raw bytes, as often as attached, read-only, in use" {
+	local device type
+	for type in fsimg ploop; do
+		m=$BATS_TEST_TMPDIR/$type mnt=$BATS_TEST_TMPDIR/mnt
+		mkdir -p "$mnt"
+		moctl "$m" make --type $type -o size=64M
+		moctl "$m" create --raw --size 8M raw
+		[ "$(moctl "$m" show raw --json | jq -c '.[0] | [.raw, .fs, .size, .device]')" = "[true,null,8388608,null]" ]
+		run -6 --separate-stderr moctl "$m" mount raw "$mnt"
+		says mount raw
+		run -1 --separate-stderr moctl "$m" detach raw
+		says detach raw
+		device=$(moctl "$m" attach raw)
+		[ -b "$device" ]
+		[ "$(blockdev --getsize64 "$device")" = 8388608 ]
+		head -c 5000000 /dev/urandom >"$BATS_TEST_TMPDIR/bytes"
+		dd if="$BATS_TEST_TMPDIR/bytes" of="$device" conv=fsync status=none
+		# a second time is the same device, which stays until the second detach
+		[ "$(moctl "$m" attach raw)" = "$device" ]
+		[ "$(moctl "$m" show raw --json | jq -r '.[0] | "\(.device) \(.inUse)"')" = "$device true" ]
+		[ "$(moctl "$m" list -o name,device --no-legend | xargs)" = "raw $device" ]
+		run -4 --separate-stderr moctl "$m" drop raw
+		says drop raw
+		moctl "$m" detach raw
+		[ -b "$device" ] && cmp -n 5000000 "$BATS_TEST_TMPDIR/bytes" "$device"
+		moctl "$m" detach raw
+		until_true 5 no_device raw "$device"
+		run -1 moctl "$m" detach raw
+		# what was written is there, and cannot be written
+		device=$(moctl "$m" attach --read-only raw)
+		cmp -n 5000000 "$BATS_TEST_TMPDIR/bytes" "$device"
+		[ "$(blockdev --getro "$device")" = 1 ]
+		not dd if=/dev/zero of="$device" bs=512 count=1 conv=fsync status=none
+		moctl "$m" detach raw
+		until_true 5 no_device raw "$device"
+		# a file system: the device is mounted by hand, and cannot be detached then
+		moctl "$m" create v
+		device=$(moctl "$m" attach v)
+		mount "$device" "$mnt"
+		echo by hand >"$mnt/file"
+		run -4 --separate-stderr moctl "$m" detach v
+		says detach v
+		umount "$mnt"
+		moctl "$m" detach v
+		until_true 5 no_device v "$device"
+		[ "$(get v file)" = "by hand" ]
+		# a snapshot is never written to
+		moctl "$m" snapshot v s
+		device=$(moctl "$m" attach s)
+		[ "$(blockdev --getro "$device")" = 1 ]
+		moctl "$m" detach s
+		until_true 5 no_device s "$device"
+		moctl "$m" drop raw v s
+		run -0 moctl "$m" check
+	done
+}
+
+mebibytes() {
+	moctl "$m" show "$1" --json | jq '.[0].size / 1048576'
+}
+
+@test "resize: image files grow while they are mounted, shrink while they are not" {
+	local type
+	for type in fsimg ploop; do
+		m=$BATS_TEST_TMPDIR/$type mnt=$BATS_TEST_TMPDIR/mnt
+		mkdir -p "$mnt"
+		moctl "$m" make --type $type -o size=64M
+		moctl "$m" create v
+		[ "$(mebibytes v)" = 64 ]
+		moctl "$m" mount v "$mnt"
+		head -c 40M /dev/urandom >"$mnt/data"
+		sha256sum "$mnt/data" >"$BATS_TEST_TMPDIR/sums"
+		# ext4 asks for that capability
+		if ! (((0x$(field CapEff /proc/self/status) >> 24) & 1)); then
+			run -1 --separate-stderr moctl "$m" resize v 128M
+			says resize v CAP_SYS_RESOURCE
+			moctl "$m" umount "$mnt"
+			moctl "$m" resize v 128M
+			moctl "$m" resize v +32M
+			moctl "$m" mount v "$mnt"
+		else
+			moctl "$m" resize v 128M
+			[ "$(mebibytes v)" = 128 ]
+			moctl "$m" resize v +32M
+		fi
+		[ "$(df --output=size -B1M "$mnt" | tail -n 1)" -gt 120 ]
+		[ "$(mebibytes v)" = 160 ]
+		sha256sum -c --quiet "$BATS_TEST_TMPDIR/sums"
+		moctl "$m" umount "$mnt"
+		moctl "$m" resize v -60M
+		[ "$(mebibytes v)" = 100 ]
+		moctl "$m" mount v "$mnt"
+		[ "$(df --output=size -B1M "$mnt" | tail -n 1)" -lt 100 ]
+		sha256sum -c --quiet "$BATS_TEST_TMPDIR/sums"
+		moctl "$m" umount "$mnt"
+		# less than it holds, less than nothing, no size
+		run -7 --separate-stderr moctl "$m" resize v 20M
+		says resize v
+		run ! --separate-stderr moctl "$m" resize v -100M
+		[[ "$stderr" == *v* ]]
+		run ! --separate-stderr moctl "$m" resize v none
+		[[ "$stderr" == *v* ]]
+		run -2 moctl "$m" resize v 10X
+		run -2 moctl "$m" resize v
+		run -3 moctl "$m" resize x 10M
+		[ "$(mebibytes v)" = 100 ]
+		moctl "$m" snapshot v s
+		run ! --separate-stderr moctl "$m" resize s 200M
+		says resize s
+		moctl "$m" drop s v
+	done
+}
+
+@test "resize: a quota of btrfs is felt, changed and taken away" {
+	local dir=$BATS_TEST_TMPDIR/btrfs
+	mkdir "$dir"
+	truncate -s 1G "$dir.img"
+	mkfs.btrfs -q "$dir.img" >/dev/null
+	mount -o loop "$dir.img" "$dir"
+	m=$dir/m mnt=$BATS_TEST_TMPDIR/mnt
+	mkdir "$mnt"
+	moctl "$m" make --type btrfs
+	moctl "$m" create --size 20M v
+	moctl "$m" mount v "$mnt"
+	not dd if=/dev/urandom of="$mnt/data" bs=1M count=40 conv=fsync status=none
+	moctl "$m" resize v +80M
+	dd if=/dev/urandom of="$mnt/data" bs=1M count=40 conv=fsync status=none
+	run -7 --separate-stderr moctl "$m" resize v 10M
+	says resize v
+	[ "$(mebibytes v)" = 100 ]
+	moctl "$m" resize v none
+	[ "$(moctl "$m" show v --json | jq '.[0].size')" = null ]
+	dd if=/dev/urandom of="$mnt/more" bs=1M count=120 conv=fsync status=none
+	moctl "$m" umount "$mnt"
+	umount "$dir"
+}
+
 # ---- streams --------------------------------------------------------------------------------------
 
 @test "send and receive: through a pipe and a file, whole and since a snapshot, between drivers" {
@@ -609,6 +753,33 @@ follows_new() {
 		[ -z "$(names)" ]
 		[ -z "$(ls "$m/staging")" ]
 	done
+}
+
+@test "names that are no UTF-8: lists and JSON have their bytes as \\xNN, and all else works" {
+	local odd=$'a\xffb'
+	new plain
+	run -0 moctl "$m" events
+	moctl "$m" create "$odd"
+	moctl "$m" snapshot "$odd" copy
+	moctl "$m" data set "$odd" "$odd" "$odd"
+	[ "$(moctl "$m" list --json | jq -r 'map("\(.name) \(.parent)") | join(",")')" = 'a\xffb null,copy a\xffb' ]
+	[ "$(names)" = 'a\xffb copy ' ]
+	moctl "$m" show "$odd" --json | jq -e '.[0] | .name == "a\\xffb" and .children == ["copy"] and .data == ["a\\xffb"]' >/dev/null
+	run -0 moctl "$m" show "$odd" copy
+	moctl "$m" events --json | jq -es '.[0].volume == "a\\xffb" and .[1].from == "a\\xffb"' >/dev/null
+	[ "$(moctl "$m" data get "$odd" "$odd")" = "$odd" ]
+	[ "$(moctl "$m" data list "$odd" --json | jq -c .)" = '{"a\\xffb":null}' ]
+	mkdir "$mnt/$odd"
+	moctl "$m" mount "$odd" "$mnt/$odd"
+	[[ "$(moctl "$m" show "$odd" --json | jq -r '.[0].mounts[0].path')" = *'mnt/a\xffb' ]]
+	moctl "$m" umount "$mnt/$odd"
+	mkdir "$m/staging/$odd"
+	run -8 --separate-stderr moctl "$m" check --json
+	jq -e '.[0].where == "staging/a\\xffb"' <<<"$output" >/dev/null
+	run -0 moctl "$m" check --repair
+	moctl "$BATS_TEST_TMPDIR/$odd" make -t plain
+	moctl "$BATS_TEST_TMPDIR/$odd" info --json | jq -e '.location | endswith("a\\xffb")' >/dev/null
+	moctl "$m" drop copy "$odd"
 }
 
 @test "a read-only file system: looking works, changing says why not" {

@@ -345,6 +345,72 @@ check_after() {
 	[ "$tried" -ge 20 ] && [ $((killed * 10)) -ge $((tried * 7)) ]
 }
 
+# create_points BODY: as points, for a Create.
+create_points() {
+	traced -o "$dir/trace"
+	well VolumeDriver.Create "$1"
+	untraced
+	awk '{ sub(/^[0-9]+ +/, "") } match($0, /^[a-z_0-9]+\(/) { name = substr($0, 1, RLENGTH - 1); print name, ++n[name] }' \
+		"$dir/trace" | grep -vE '^(poll|epoll_wait) '
+}
+
+# size_of VOLUME: as the plugin says.
+size_of() {
+	well VolumeDriver.Get "{\"Name\":\"$1\"}" && said .Volume.Status.size
+}
+
+@test "killed at any system call of the creation of a clone with a size, it is whole or not there" {
+	local body='{"Name":"copy","Opts":{"from":"web","size":"48M"}}' name n tried=0 there=0
+	serve fsimg
+	well VolumeDriver.Create '{"Name":"web","Opts":{"size":"32M"}}'
+	create_points "$body" >"$dir/points"
+	well VolumeDriver.Remove '{"Name":"copy"}'
+	while read -r name n; do
+		traced -o /dev/null -e "trace=$name" -e "inject=$name:signal=KILL:when=$n"
+		tried=$((tried + 1))
+		curl -s -o /dev/null --max-time 10 --unix-socket "$socket" -X POST -d "$body" http://d/VolumeDriver.Create || true
+		untraced
+		end_plugin KILL
+		serve
+		if moctl "$m" have volume.copy; then
+			there=$((there + 1))
+			[ "$(size_of copy)" = $((48 << 20)) ] || { echo "$name $n: $(size_of copy)"; return 1; }
+			well VolumeDriver.Remove '{"Name":"copy"}'
+		else
+			well VolumeDriver.Create "$body"
+			[ "$(size_of copy)" = $((48 << 20)) ]
+			well VolumeDriver.Remove '{"Name":"copy"}'
+		fi
+		moctl "$m" check --repair
+	done < <(shuf -n "$(times 12)" --random-source=<(yes) "$dir/points"; grep -A 400 '^symlinkat ' "$dir/points" | shuf -n "$(times 16)")
+	echo "# there after $there of $tried" >&3
+	[ "$tried" -ge 4 ] && [ "$there" -ge 1 ] && [ "$there" -lt "$tried" ]
+}
+
+@test "what was begun is finished at the next start, and only that" {
+	serve fsimg
+	well VolumeDriver.Create '{"Name":"web","Opts":{"size":"32M"}}'
+	well VolumeDriver.Create '{"Name":"sized","Opts":{"from":"web","size":"40M"}}'
+	end_plugin
+	[ -z "$(ls -A "$m/metadata/volume-plugin")" ]
+	moctl "$m" clone volume.web volume.half
+	moctl "$m" create --size 32M volume.other
+	moctl "$m" clone volume.web volume.small
+	ln -s "50331648 volume.web" "$m/metadata/volume-plugin/volume.half"
+	ln -s "50331648 volume.web" "$m/metadata/volume-plugin/volume.other"
+	ln -s "1024 volume.web" "$m/metadata/volume-plugin/volume.small"
+	ln -s "50331648 volume.web" "$m/metadata/volume-plugin/volume.gone"
+	ln -s nonsense "$m/metadata/volume-plugin/volume.web"
+	serve
+	[ "$(size_of half)" = $((48 << 20)) ]
+	[ "$(size_of other)" = $((32 << 20)) ] # made of nothing: not what was begun
+	[ "$(size_of small)" = $((32 << 20)) ] # cannot be, and says so
+	grep -F "volume small was made" "$dir/log"
+	[ "$(size_of web)" = $((32 << 20)) ]
+	not moctl "$m" have volume.gone
+	[ -z "$(ls -A "$m/metadata/volume-plugin")" ]
+}
+
 @test "what was unmounted behind its back is mounted again; what nobody has is unmounted" {
 	serve
 	well VolumeDriver.Create '{"Name":"web"}'

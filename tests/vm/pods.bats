@@ -10,7 +10,7 @@ top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 # The longest come first. What a test does many times over it does a fifth as often here, where every
 # instruction is interpreted (CAROB_TEST_SHARE). Of the volumes' drivers it is dm-thin alone that has
 # to be here: this kernel has device mapper.
-files=(mosaic crash confine mosaic-dm stress lifecycle images pod enter debian run readme)
+files=(mosaic crash confine mosaic-dm stress moctl-story lifecycle images pod enter debian run readme)
 
 # One file's tests in a machine of their own; output to FILE.tap, exit code to FILE.code. A machine
 # that never came up (125) is tried once more; a test's own failure is final.
@@ -98,6 +98,7 @@ passed() {
 }
 
 @test "mosaic-dm" { passed mosaic-dm; }
+@test "moctl-story" { passed moctl-story; }
 @test "crash" { passed crash; }
 @test "images" { passed images; }
 @test "debian" { passed debian; }

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
-"""Completes command lines of carob and moctl in real shells, with a pod, its name and a mosaic on disk.
+"""Completes command lines of carob and moctl in real shells, with a pod, its name and a mosaic on disk; and
+holds what is offered for every command against its help.
 
 usage: check_completion.py PROGRAM SHELL
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -129,6 +131,29 @@ def prepare(program, scratch, environment):
         json.dump(POD, file)
 
 
+OPTION = re.compile(r"^  (?:-\w,|   ) (--[a-z-]+)", re.MULTILINE)
+VERB = re.compile(r"^  ([a-z][a-z-]*)  ", re.MULTILINE)
+
+
+def from_help(program, environment, *words):
+    """Cases for every command below words: all of its commands, or all of its options."""
+    text = subprocess.run([program, "help", *words], check=True, capture_output=True, text=True, env=environment).stdout
+    lead = ["shelf"] if text.startswith("usage: moctl MOSAIC") else []
+    verbs = set(VERB.findall(text)) if not words or "Commands:" in text else set()
+    cases = []
+    if not verbs:
+        cases.append(([*lead, *words, "--"], set(OPTION.findall(text)), {word for word in ALL if word not in text}))
+    elif words:
+        cases.append(([*lead, *words, ""], verbs, set()))
+    for verb in sorted(verbs):
+        cases += from_help(program, environment, *words, verb)
+    return cases
+
+
+# Options of some commands that others must not be offered.
+ALL = ["--since", "--repair", "--memory", "--compression", "--signal"]
+
+
 def main():
     path, shell = sys.argv[1:]
     program = os.path.basename(path)
@@ -146,6 +171,12 @@ def main():
                        "MOSAIC_PATH": f"{scratch}/mosaic.d"}
         prepare(program, scratch, environment)
         os.chdir(f"{scratch}/cwd")
+        generated = from_help(program, environment)
+        options = sum(len(wanted) for _, wanted, _ in generated)
+        if len(generated) < 20 or options < 50:
+            sys.exit(f"the help was not understood: {len(generated)} commands, {options} options")
+        # a zsh in a terminal takes a second for each
+        cases = cases + (generated[::12] if shell == "zsh" else generated)
         for number, (words, wanted, unwanted) in enumerate(cases):
             environment["ZSH_MATCHES"] = f"{scratch}/matches{number}"
             got, errors = answers(shell, program, script, words, environment)

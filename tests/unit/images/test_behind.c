@@ -23,7 +23,7 @@ static void a_small_tree_takes_no_process(_unused_ void **state)
 	struct behind b = BEHIND_NONE;
 
 	b.tree = tree;
-	for (uint64_t bytes = 0; bytes < 31 * MIB; bytes += MIB)
+	for (uint64_t bytes = 0; bytes < 63 * MIB; bytes += MIB)
 		behind_note(&b, bytes);
 	assert_int_equal(b.pidfd, -1);
 	assert_no_child();
@@ -47,10 +47,10 @@ static void a_large_tree_takes_one(_unused_ void **state)
 	int first;
 
 	b.tree = tree;
-	behind_note(&b, 32 * MIB);
+	behind_note(&b, 64 * MIB);
 	first = b.pidfd;
 	assert_true(first >= 0);
-	for (uint64_t bytes = 32 * MIB; bytes < (uint64_t)4096 * MIB; bytes += MIB)
+	for (uint64_t bytes = 64 * MIB; bytes < (uint64_t)4096 * MIB; bytes += MIB)
 		behind_note(&b, bytes);
 	assert_int_equal(b.pidfd, first);
 	behind_end(&b);

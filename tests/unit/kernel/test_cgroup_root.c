@@ -9,12 +9,15 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include "base/base.h"
+#include "kernel/cgroup_private.h"
 #include "kernel/kernel.h"
 
 /* The host as it is, and as it would be with one version only. */
@@ -428,6 +431,81 @@ static void who_forks_away_is_killed(void **state)
 	}
 }
 
+/* ---- standing still ------------------------------------------------------------------------- */
+
+static volatile uint64_t *ticks;
+
+static int tick(void)
+{
+	for (;;)
+		++*ticks;
+	return 0;
+}
+
+static bool goes_on(void)
+{
+	uint64_t before = *ticks;
+
+	for (int i = 0; i < 100 && *ticks == before; i++)
+		usleep(5000);
+	return *ticks != before;
+}
+
+static void stand_still(const struct cgroup_host *h)
+{
+	struct cgroup above = make(h, "still");
+	struct cgroup g = make(h, "still/one");
+	struct error err = { 0 };
+	uint64_t then;
+
+	ticks = mmap(NULL, sizeof(*ticks), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
+	assert_ptr_not_equal(ticks, MAP_FAILED);
+	(void)run(&g, tick);
+	assert_true(goes_on());
+	for (int i = 0; i < 5; i++) {
+		ok(cgroup_freeze(h, above.path, 2000, &err), &err);
+		then = *ticks;
+		usleep(20000);
+		assert_int_equal(*ticks, then);
+		ok(cgroup_thaw(h, above.path), &err);
+		assert_true(goes_on());
+	}
+	ok(cgroup_freeze(h, "carob-test-that-is-not-there", 2000, &err), &err);
+	ok(cgroup_thaw(h, "carob-test-that-is-not-there"), &err);
+	/* frozen ones can be killed */
+	ok(cgroup_freeze(h, above.path, 2000, &err), &err);
+	ok(cgroup_kill(h, above.path, 5000, &err), &err);
+	munmap((void *)ticks, sizeof(*ticks));
+}
+
+/* On a hybrid host the freezer of v1 is left out: so as if there were no v2. */
+static void groups_stand_still_by_v1(void **state)
+{
+	_free_ char *text = NULL;
+	struct error err = { 0 };
+	struct cgroup_host h;
+	char *line;
+
+	(void)state;
+	ok(file_read(AT_FDCWD, "/proc/self/mountinfo", 1 << 20, &text, NULL), &err);
+	while ((line = strstr(text, " - cgroup2 ")) != NULL)
+		memcpy(line, " - none    ", strlen(" - none    "));
+	ok(cgroup_host_parse(&h, text, AT_FDCWD, &err), &err);
+	for (unsigned i = 0; i < h.n; i++)
+		if (h.list[i].has & CGROUP_FREEZER)
+			stand_still(&h);
+	ok(cgroup_remove(&h, top, &err), &err);
+	cgroup_host_close(&h);
+}
+
+static void groups_stand_still_by_v2(void **state)
+{
+	(void)state;
+	if (is_there(&v2_host))
+		stand_still(&v2_host);
+}
+
 #define TEST(f) cmocka_unit_test_teardown(f, clean_up)
 
 int main(void)
@@ -445,6 +523,8 @@ int main(void)
 		TEST(everything_is_killed_by_v1),
 		TEST(everything_is_killed_by_v2),
 		TEST(who_forks_away_is_killed),
+		TEST(groups_stand_still_by_v1),
+		TEST(groups_stand_still_by_v2),
 	};
 
 	if (geteuid() != 0) {
