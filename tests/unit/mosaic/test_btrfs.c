@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -454,6 +455,59 @@ static void streams_are_sent_and_received(void **state)
 	assert_sound(s);
 }
 
+enum { END_BYTES = 40 + 48 }; /* of the frame END */
+
+static int send_to(struct scratch *s, const char *volume, const char *token)
+{
+	const struct mosaic_send how = { .flags = MOSAIC_SEND_PORTABLE, .resume = token };
+	struct error err = { 0 };
+	int fd = memfd_create("stream", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_ok(mosaic_send(s->mosaic, volume, &how, fd, &err), &err);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
+}
+
+static int rename_staged(int dirfd, const char *name, void *arg)
+{
+	_close_ int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_int_equal(renameat(fd, "data", fd, "tree"), 0);
+	++*(unsigned *)arg;
+	return 0;
+}
+
+/* Killed when the volume was whole and its subvolume was not read-only yet. */
+static void a_seal_that_was_interrupted_is_finished(void **state)
+{
+	const struct mosaic_receive writable = { .flags = MOSAIC_RECEIVE_WRITABLE };
+	struct scratch *s = *state;
+	_close_ int whole = -1, rest = -1, staging = -1;
+	struct error err = { 0 };
+	char token[MOSAIC_TOKEN_MAX], path[512];
+	unsigned n = 0;
+	off_t size;
+
+	commit_hello(s, "tree");
+	whole = send_to(s, "tree", NULL);
+	size = lseek(whole, 0, SEEK_END);
+	assert_int_equal(ftruncate(whole, size - END_BYTES), 0);
+	assert_int_equal(lseek(whole, 0, SEEK_SET), 0);
+	assert_int_equal(mosaic_receive(s->mosaic, "there", NULL, whole, &err), -EPIPE);
+	snprintf(path, sizeof(path), "%s/staging", s->location);
+	staging = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(dir_each(staging, rename_staged, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(mosaic_receive_state(s->mosaic, "there", token, &err), 0);
+	rest = send_to(s, "tree", token);
+	assert_int_equal(mosaic_receive(s->mosaic, "there", &writable, rest, &err), -EINVAL);
+	assert_int_equal(lseek(rest, 0, SEEK_SET), 0);
+	assert_ok(mosaic_receive(s->mosaic, "there", NULL, rest, &err), &err);
+	assert_sound(s);
+	drop(s, "there");
+}
+
 static void writable_trees_are_found(void **state)
 {
 	struct scratch *s = *state;
@@ -488,6 +542,7 @@ int main(void)
 		TEST(drop_works_on_a_full_disk),
 		TEST(plain_tells_what_it_shares),
 		TEST(streams_are_sent_and_received),
+		TEST(a_seal_that_was_interrupted_is_finished),
 		TEST(writable_trees_are_found),
 	};
 
