@@ -3,8 +3,8 @@
  * Volumes at either end of a stream: what they are known by, their content opened, and what is
  * kept of a stream that broke off. In a volume's directory:
  *
- *	id		32 hex digits: what its content is known by. Made at the first send; of a volume
- *			that can be written to at every one that is not resumed
+ *	id		32 hex digits: what its content is known by. Made at the first send; of a
+ *			volume that can be written to, at every one that is not resumed
  *	received	the same of what it was received as, and known by then
  *	receiving	in staging: how far a stream came, for whom (JSON; struct receive_state)
  *	spool		in staging: a driver's own stream, until it is there as a whole

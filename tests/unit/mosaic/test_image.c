@@ -212,7 +212,7 @@ static void who_only_looks_is_not_in_the_way(void **state)
 	assert_ok(mosaic_stage(s->mosaic, &staged, &root, &err), &err);
 	put(root, "file", "content");
 	cleanup_close(&root);
-	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
 	pid = fork();
 	if (pid == 0) {
 		close(staged.tree_fd);

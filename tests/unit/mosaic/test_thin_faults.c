@@ -1,4 +1,5 @@
-/* The driver dm-thin where the pool fails. What would ask device mapper answers as it is told here. */
+/* The driver dm-thin where the pool fails. What would ask device mapper answers as it is told here.
+ */
 #include "scratch.h"
 
 #include <fcntl.h>
@@ -141,7 +142,8 @@ static void a_raw_volume_costs_no_descriptor(void **state)
 	struct pool p;
 
 	pool_begin(&p, s);
-	assert_true(fcntl(STDIN_FILENO, F_GETFD) >= 0 || open("/dev/null", O_RDONLY) == 0);
+	assert_true(fcntl(STDIN_FILENO, F_GETFD) >= 0 ||
+		    open("/dev/null", O_RDONLY | O_CLOEXEC) == STDIN_FILENO);
 	assert_ok(thin_create(&p.mosaic, s->dirfd, &how, &err), &err);
 	assert_int_equal(n_made, 1);
 	assert_true(fcntl(STDIN_FILENO, F_GETFD) >= 0);
