@@ -63,8 +63,8 @@ static int mount_id(int dirfd, const char *path, int flags, uint64_t *ret, bool 
 static int clone_mount_of(int dirfd, char path[LIMIT_PATH_BYTES], const char **rest)
 {
 	char link[32], top[LIMIT_PATH_BYTES];
-	uint64_t wanted, id;
-	bool is_root;
+	uint64_t wanted = 0, id = 0;
+	bool is_root = false;
 	ssize_t n;
 	int r;
 
