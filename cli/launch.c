@@ -169,11 +169,6 @@ int launch_prepare(struct launch *l, struct appc_pod *manifest, const struct lau
 	return r ? r : write_files(l, plan->prepared, err);
 }
 
-static bool is_terminal(void)
-{
-	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-}
-
 int launch_choose_input(struct pod_launch *launch, const struct app_request *apps,
 			struct error *err)
 {
@@ -181,16 +176,18 @@ int launch_choose_input(struct pod_launch *launch, const struct app_request *app
 		static const struct input_options nothing;
 		const struct input_options *in = apps ? &apps[i].input : &nothing;
 		bool alone = launch->n_apps == 1 && !launch->detached;
+		bool in_is = (in->tty || alone) && isatty(STDIN_FILENO);
+		bool both_are = in_is && isatty(STDOUT_FILENO);
 		enum pod_stdin *input = &launch->apps[i].input;
 
-		if (in->tty && !is_terminal()) {
+		if (in->tty && !both_are) {
 			error_set(err, -ENOTTY,
 				  "--tty: standard input and output are no terminal.");
 			return CLI_USAGE;
 		}
-		if (in->tty || (alone && !in->no_tty && is_terminal()))
+		if (in->tty || (alone && !in->no_tty && both_are))
 			*input = POD_STDIN_TTY;
-		else if (in->interactive || (alone && !isatty(STDIN_FILENO)))
+		else if (in->interactive || (alone && !in_is))
 			*input = POD_STDIN_INHERIT;
 		else
 			*input = POD_STDIN_NULL; /* nobody's terminal goes into a pod unasked */

@@ -108,8 +108,7 @@ static bool had_no_memory(const struct app *app)
 static int on_child_ended(struct loop_source *source, uint32_t events)
 {
 	struct child *child = source->data;
-	int signal = process_end_signal(child->pidfd);
-	int status, r = process_try_wait(child->pidfd, &status);
+	int status, signal, r = process_try_wait_signal(child->pidfd, &status, &signal);
 
 	(void)events;
 	if (r <= 0)

@@ -10,12 +10,14 @@
 
 int step_root(struct launch *l)
 {
-	int place = path_open(AT_FDCWD, l->plan.root, PATH_NO_LINKS, O_PATH | O_DIRECTORY, 0);
+	const char *name = l->plan.root + strspn(l->plan.root, "/");
+	int place;
 
-	if (place < 0)
-		return place;
 	l->root = launch_fd(l, l->plan.root_fd);
-	return mount_attach(l->root, place);
+	if (*name && !strchr(name, '/')) /* one part, and a mount goes onto no link */
+		return mount_attach_at(l->root, AT_FDCWD, name);
+	place = path_open(AT_FDCWD, l->plan.root, PATH_NO_LINKS, O_PATH | O_DIRECTORY, 0);
+	return place < 0 ? place : mount_attach(l->root, place);
 }
 
 /* Makes the directory path below root, with its parents, where something else or nothing is.
@@ -81,18 +83,23 @@ static int open_above(struct launch *l, const char *target, const char *name)
 	return path_open(l->root, path, PATH_NO_LINKS, O_PATH | O_DIRECTORY, 0);
 }
 
-/* Where a system mount goes, no link leads: a real directory, made when it is missing. */
+/* Where a system mount goes, no link leads: a real directory, made when it is missing. In most
+ * images it is there, in a /dev of our own making it never is. */
 static int attach_system(struct launch *l, int fd, const struct plan_mount *m)
 {
 	const char *name = strrchr(m->target, '/') + 1;
-	int dir = open_above(l, m->target, name), r, why;
+	int dir = open_above(l, m->target, name), r = -ENOENT, why;
 
 	if (dir < 0)
 		return dir;
-	/* lint: path ok: one part, in a directory found by path.h */
-	if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
-		return -errno;
-	r = mount_attach_at(fd, dir, name);
+	if (dir != l->dev)
+		r = mount_attach_at(fd, dir, name);
+	if (r == -ENOENT) {
+		/* lint: path ok: one part, in a directory found by path.h */
+		if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		r = mount_attach_at(fd, dir, name);
+	}
 	if (r == 0)
 		return 0;
 	why = path_open(dir, name, PATH_NO_LINKS, O_PATH | O_DIRECTORY, 0);

@@ -85,27 +85,27 @@ static int mount_shm(const struct podinit *p, int root)
 {
 	char size[16];
 	const struct mount_option option = { "size", size };
-	int shm, place;
+	int shm;
 
 	format_kib(size, p->config.shm_kib);
 	shm = mount_new("tmpfs", &option, p->config.shm_kib ? 1 : 0, MOUNT_NOSUID | MOUNT_NODEV,
 			NULL, 0);
 	if (shm < 0)
 		return shm;
-	place = path_open(root, "shm", PATH_NO_LINKS, O_PATH | O_DIRECTORY, 0);
-	return place < 0 ? place : mount_attach(shm, place);
+	return mount_attach_at(shm, root, "shm");
 }
 
-/* A small tmpfs becomes the root of the pod's mount namespaces, and the host's tree is dropped. */
 /* Whoever started us may live in a chroot. A pivot from there would take away that part of the tree
  * alone; entering our own namespace once more puts us at its very root. */
 static int leave_chroot(void)
 {
-	int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	/* open() of musl sets O_CLOEXEC a second time */
+	int fd = openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 
 	return fd < 0 || setns(fd, CLONE_NEWNS) < 0 ? -errno : 0;
 }
 
+/* A small tmpfs becomes the root of the pod's mount namespaces, and the host's tree is dropped. */
 int podinit_root(struct podinit *p)
 {
 	static const struct mount_option mode = { "mode", "755" };

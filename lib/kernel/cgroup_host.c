@@ -142,6 +142,18 @@ static bool is_known(const struct cgroup_host *h, const struct cgroup_hierarchy 
 	return false;
 }
 
+/* A controller is in one hierarchy only: has v1 all that both can have, and that limits are for,
+ * then there is none of them in v2. */
+static bool has_all_in_v1(const struct cgroup_host *host)
+{
+	uint32_t left = CGROUP_CPU | CGROUP_MEMORY | CGROUP_PIDS;
+
+	for (unsigned i = 0; i < host->n; i++)
+		if (!host->list[i].v2)
+			left &= ~host->list[i].has;
+	return left == 0;
+}
+
 /* The controllers that the root of the v2 hierarchy can give to groups. */
 static int read_v2_controllers(struct cgroup_host *host, struct cgroup_hierarchy *h)
 {
@@ -174,7 +186,7 @@ static int open_hierarchies(struct cgroup_host *host, int rootfd, struct error *
 		if (h->fd < 0)
 			return error_set(err, -errno, "cannot open the cgroup hierarchy %s",
 					 h->mount);
-		if (h->v2)
+		if (h->v2 && !has_all_in_v1(host))
 			r = read_v2_controllers(host, h);
 		if (r < 0)
 			return error_set(err, r, "cannot read the controllers of %s", h->mount);

@@ -1,5 +1,5 @@
-/* Copies of mounts that the kernel makes only for who is in another mount namespace: by a child that
- * goes there. See mount.h. */
+/* Copies of mounts that the kernel makes only for who is in another mount namespace: by a child
+ * that goes there. See mount.h. */
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/socket.h>

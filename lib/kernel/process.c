@@ -156,7 +156,9 @@ static int prepare(struct child *c, int *null)
 
 int process_spawn(const struct process_spec *spec, pid_t *ret_pid)
 {
-	struct child child = { .spec = spec, .exe = spec->exe_fd, .parent = getpid() };
+	struct child child = { .spec = spec,
+			       .exe = spec->exe_fd,
+			       .parent = spec->confine ? getpid() : 0 };
 	int (*const run)(struct clone_args *, int (*)(void *), void *,
 			 int *) = spec->confine ? clone_copy : clone_run;
 	_close_ int null = -1, pidfd = -1;
@@ -190,7 +192,7 @@ int process_spawn(const struct process_spec *spec, pid_t *ret_pid)
 
 /* ---- waiting and signals ---------------------------------------------------------------- */
 
-static int wait_for(int pidfd, int flags, int *ret_status)
+static int wait_for(int pidfd, int flags, int *ret_status, int *ret_signal)
 {
 	siginfo_t info = { 0 };
 	int r;
@@ -202,30 +204,28 @@ static int wait_for(int pidfd, int flags, int *ret_status)
 		return -errno;
 	if (info.si_pid == 0)
 		return 0;
-	*ret_status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+	*ret_signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
+	*ret_status = *ret_signal ? 128 + *ret_signal : info.si_status;
 	return 1;
 }
 
 int process_wait(int pidfd, int *ret_status)
 {
-	int r = wait_for(pidfd, 0, ret_status);
+	int signal, r = wait_for(pidfd, 0, ret_status, &signal);
 
 	return r < 0 ? r : 0;
 }
 
 int process_try_wait(int pidfd, int *ret_status)
 {
-	return wait_for(pidfd, WNOHANG, ret_status);
+	int signal;
+
+	return wait_for(pidfd, WNOHANG, ret_status, &signal);
 }
 
-int process_end_signal(int pidfd)
+int process_try_wait_signal(int pidfd, int *ret_status, int *ret_signal)
 {
-	siginfo_t info = { 0 };
-
-	if (waitid((idtype_t)P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
-	    info.si_pid == 0)
-		return 0;
-	return info.si_code == CLD_EXITED ? 0 : info.si_status;
+	return wait_for(pidfd, WNOHANG, ret_status, ret_signal);
 }
 
 int process_signal(int pidfd, int sig)

@@ -51,10 +51,10 @@ int process_wait(int pidfd, int *ret_status) _must_check_;
 /* Reaps if it has ended: 1 and *ret_status, 0 still running, or a negative errno. */
 int process_try_wait(int pidfd, int *ret_status) _must_check_;
 
-int process_signal(int pidfd, int sig) _must_check_;
+/* The same, and by which signal it ended; 0: by none. */
+int process_try_wait_signal(int pidfd, int *ret_status, int *ret_signal) _must_check_;
 
-/* By which signal a process ended that nobody has waited for yet; 0: by none, or it lives. */
-int process_end_signal(int pidfd);
+int process_signal(int pidfd, int sig) _must_check_;
 
 /* A sealed copy of a file in memory (memfd): what is executed inside a pod can then neither be
  * changed through /proc/PID/exe nor lead back to the file on disk (CVE-2019-5736). */

@@ -49,3 +49,8 @@ int btrfs_send(struct mosaic *m, const struct volume *v, const struct volume *si
 	       struct error *err);
 int btrfs_receive(struct mosaic *m, int dirfd, const struct volume *since, int fd,
 		  struct error *err);
+
+/* ---- driver_btrfs_confine.c ------------------------------------------------------------------ */
+
+/* btrfs receive of the stream into the directory, by a process that reaches nothing else. */
+int btrfs_receive_confined(int dirfd, int stream, struct error *err) _must_check_;

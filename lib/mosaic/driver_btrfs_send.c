@@ -13,7 +13,6 @@
 
 #include "base/base.h"
 #include "mosaic/btrfs.h"
-#include "mosaic/program.h"
 
 struct refusal {
 	const char *volume;
@@ -104,18 +103,12 @@ static int take_it(int dirfd, const char *name, void *arg)
 int btrfs_receive(struct mosaic *m, int dirfd, const struct volume *since, int fd,
 		  struct error *err)
 {
-	static const char *const argv[] = {
-		"btrfs", "receive", "-e", "-q", "/proc/self/fd/3", NULL
-	};
-	const struct program program = {
-		.name = "btrfs", .argv = argv, .input = fd, .output = -1, .keep_fd = dirfd
-	};
 	bool read_only = false;
 	_close_ int tree = -1;
 	int r;
 
 	(void)since; /* the stream says what it stands on, and btrfs finds it by its UUID */
-	r = program_run(&program, err);
+	r = btrfs_receive_confined(dirfd, fd, err);
 	if (r < 0)
 		return directory_room(m, r, err);
 	r = dir_each(dirfd, take_it, NULL);

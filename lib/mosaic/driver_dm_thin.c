@@ -143,7 +143,7 @@ static int thin_limits(struct mosaic *m, struct mosaic_limits *ret, struct error
 	if (r < 0)
 		return r;
 	ret->size_min = blockfs_size_min(fs);
-	ret->size_max = (16ULL << 40) - (4ULL << 20);
+	ret->size_max = THIN_SIZE_MAX;
 	ret->max_volumes = THIN_ID_MAX;
 	ret->total = s.data_total * block;
 	ret->available = (s.data_total - s.data_used) * block;

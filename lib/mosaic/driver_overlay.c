@@ -26,7 +26,7 @@
 /* Left by every volatile mount; the kernel mounts no overlay that has it. */
 #define VOLATILE_MARK "work/work/incompat/volatile"
 
-enum { BUSY_TRIES = 30 };
+enum { BUSY_TRIES = 100 }; /* a second: of a busy machine that is a moment */
 
 static bool is_stack(const struct volume *v)
 {

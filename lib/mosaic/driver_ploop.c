@@ -174,20 +174,32 @@ static int ploop_copy(struct mosaic *m, const struct volume_copy *c, bool live, 
 
 /* ---- sizes ----------------------------------------------------------------------------------- */
 
+/* The size of the disk is what the top says, and a copy that was killed may have left one that the
+ * server does not write to yet: it goes on in that first. */
+static int enlarge_disk(const struct volume *v, const char *name, uint64_t bytes, struct error *err)
+{
+	const struct ploop_message change = { .command = PLOOP_SWITCH };
+	const struct ploop_message resize = { .command = PLOOP_RESIZE, .bytes = bytes };
+	_ploop_images_ struct ploop_images p = PLOOP_IMAGES_NONE;
+	int r = open_images(v->dirfd, name, true, &p, err);
+
+	if (r == 0)
+		r = ploop_disk_ask(v->dirfd, &change, &p, err);
+	return r < 0 ? r : ploop_disk_ask(v->dirfd, &resize, NULL, err);
+}
+
 static int ploop_enlarge(struct mosaic *m, const struct volume *v, const struct loopdev *up,
 			 uint64_t bytes, struct error *err)
 {
-	const struct ploop_message resize = { .command = PLOOP_RESIZE, .bytes = bytes };
-
 	(void)m;
 	(void)up;
-	return ploop_disk_ask(v->dirfd, &resize, NULL, err);
+	return enlarge_disk(v, volume_content(v->kind), bytes, err);
 }
 
-static int grow_disk(struct mosaic *m, const struct volume *v, const struct loopdev *d,
-		     uint64_t bytes, struct error *err)
+static int grow_other(const struct volume *v, const struct loopdev *d, uint64_t bytes,
+		      struct error *err)
 {
-	int r = ploop_enlarge(m, v, d, bytes, err);
+	int r = enlarge_disk(v, "other", bytes, err);
 
 	if (r < 0)
 		return r;
@@ -222,7 +234,7 @@ static int resize_content(struct mosaic *m, const struct volume *v, const char *
 	if (r < 0)
 		return error_set(err, r, "cannot find out how large the disk is");
 	if (bytes > now)
-		r = grow_disk(m, v, &d, bytes, err);
+		r = grow_other(v, &d, bytes, err);
 	if (r == 0 && fs)
 		r = resize_fs(fs, &d, bytes > now, bytes, err);
 	loopdev_close(&d);

@@ -12,6 +12,7 @@
 enum {
 	GOING_TRIES = 500, /* for a device that is going down, 5 s */
 	GOING_PAUSE_US = 10000,
+	MOMENT_TRIES = 50, /* for one that somebody only looks at, half a second */
 };
 
 int image_explain(struct mosaic *m, int r, const char *what, struct error *err)
@@ -122,6 +123,20 @@ int image_up(struct mosaic *m, int dirfd, const char *name, bool read_only, stru
 	*ret = d;
 	d.fd = -1;
 	return 0;
+}
+
+int image_find_lasting(struct mosaic *m, int dirfd, const char *name, struct loopdev *ret)
+{
+	for (int i = 0; i < MOMENT_TRIES; i++) {
+		_loopdev_ struct loopdev d = LOOPDEV_NONE_OPEN;
+		int r = image_ops(m)->find(m, dirfd, name, &d);
+
+		if (r != 0)
+			return r;
+		loopdev_close(&d); /* else we were its last user */
+		usleep(GOING_PAUSE_US);
+	}
+	return image_ops(m)->find(m, dirfd, name, ret);
 }
 
 int image_mount_device(int dirfd, const struct loopdev *d, bool read_only, int *ret_fd,

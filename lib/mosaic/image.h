@@ -111,6 +111,11 @@ static inline const struct image_ops *image_ops(const struct mosaic *m)
 int image_up(struct mosaic *m, int dirfd, const char *name, bool read_only, struct loopdev *ret,
 	     struct error *err) _must_check_;
 
+/* The device that somebody uses, or LOOPDEV_NONE. Whoever looks for a device opens all there are
+ * for a moment: one that goes away meanwhile is nobody's. */
+int image_find_lasting(struct mosaic *m, int dirfd, const char *name, struct loopdev *ret)
+	_must_check_;
+
 /* The file system of a device, mounted: a detached mount. */
 int image_mount_device(int dirfd, const struct loopdev *d, bool read_only, int *ret_fd,
 		       struct error *err) _must_check_;

@@ -65,7 +65,10 @@ static int look_up(struct sources *s, struct source *source)
 	}
 	if (v->kind == VOLUME_TREE)
 		return 0;
-	r = image_ops(s->m)->find(s->m, v->dirfd, name, &source->device);
+	if (v->raw)
+		r = image_find_lasting(s->m, v->dirfd, name, &source->device);
+	else
+		r = image_ops(s->m)->find(s->m, v->dirfd, name, &source->device);
 	if (r < 0)
 		return error_set(s->err, r, "cannot look for its loop device");
 	if (r == LOOPDEV_NONE)

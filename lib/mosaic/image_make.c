@@ -108,7 +108,7 @@ int image_stage(struct mosaic *m, int dirfd, int *ret_fd, struct error *err)
 int image_commit(struct mosaic *m, int dirfd, struct error *err)
 {
 	_loopdev_ struct loopdev d = LOOPDEV_NONE_OPEN;
-	int r = image_ops(m)->find(m, dirfd, "tree", &d);
+	int r = image_find_lasting(m, dirfd, "tree", &d);
 
 	if (r == 0)
 		return error_set(err, -EBUSY, "somebody has the staged volume open still, on %s.",
@@ -170,7 +170,7 @@ static int need_down(struct mosaic *m, const struct volume *v, int code, const c
 {
 	const char *name = volume_content(v->kind);
 	_loopdev_ struct loopdev d = LOOPDEV_NONE_OPEN;
-	int r = image_ops(m)->find(m, v->dirfd, name, &d);
+	int r = image_find_lasting(m, v->dirfd, name, &d);
 
 	if (r == 0)
 		return error_set(err, code, "it is in use as %s, and %s.", d.path, why);

@@ -76,6 +76,7 @@ int program_run(const struct program *p, struct error *err)
 		.cgroup_fd = -1,
 		.stdio = { p->input, p->output >= 0 ? p->output : said, said },
 		.keep_fd = p->keep_fd,
+		.confine = p->confine,
 	};
 	pidfd = process_spawn(&spec, NULL);
 	if (pidfd < 0)

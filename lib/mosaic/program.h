@@ -4,6 +4,7 @@
  * path, started without a shell and with an environment of their own, waited for.
  */
 #include "base/base.h"
+#include "kernel/kernel.h"
 
 struct program {
 	const char *name;        /* "btrfs" */
@@ -11,6 +12,7 @@ struct program {
 	int input, output; /* become 0 and 1; -1: /dev/null; output -1: read with the errors */
 	int keep_fd;       /* becomes descriptor 3; -1: none */
 	int ok_status;     /* exit codes up to this one are successes */
+	const struct process_confinement *confine; /* NULL: none */
 };
 
 /* Runs it to its end. -ENOENT names the program that is missing and where it was looked for; -EIO

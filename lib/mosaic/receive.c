@@ -28,7 +28,7 @@ struct receiving {
 	struct mosaic_staged source;   /* what was staged, when the volume is made of that */
 	struct stream_content content; /* of what is being filled */
 	int spool;
-	bool sealed; /* it was whole already when it broke off */
+	bool sealed; /* it was whole already when it broke off, and at least half read-only */
 	struct apply apply;
 	struct stream_record record;
 	struct receive_state state; /* what was done so far */
@@ -154,6 +154,8 @@ static uint64_t guess_size(const struct receiving *r)
 		fs = r->m->driver->filesystems[0];
 	if (h->size && str_eq(fs, h->fs))
 		return (uint64_t)h->size;
+	if (entries > UINT64_MAX >> 16 || content > UINT64_MAX >> 2)
+		return UINT64_MAX; /* nobody has them: the driver refuses that by its own words */
 	size = content + content / 4 + entries * 8192 + (64 << 20);
 	size = (size + (1 << 20) - 1) >> 20 << 20;
 	if (size < (uint64_t)h->size)
@@ -230,6 +232,11 @@ static int open_staged(struct receiving *r, bool again)
 	int n = stream_look(r->staged.lock_fd, r->name, &v);
 
 	if (n == 0 && (v.kind == VOLUME_TREE || v.kind == VOLUME_LAYER)) {
+		if (r->how->flags & MOSAIC_RECEIVE_WRITABLE)
+			return error_set(
+				r->err, -EINVAL,
+				"what was received of volume %s is whole, and read-only already: receive the rest of it so, too.",
+				r->name);
 		r->sealed = true; /* only its end is missing, or its name */
 		r->apply.at = r->state.cursor;
 		return 0;
@@ -492,8 +499,8 @@ static int finish(struct receiving *r)
 
 	if (n == 0)
 		n = checkpoint(r, r->err);
-	if (n == 0 && !r->sealed)
-		n = settle(r);
+	if (n == 0)
+		n = r->sealed ? stream_seal(r->m, r->staged.lock_fd, r->err) : settle(r);
 	if (n == 0)
 		n = note_identity(r);
 	if (n == 0)

@@ -151,10 +151,10 @@ static int write_header(struct sending *s, struct error *err)
 		.content = (int64_t)s->index.content,
 		.entries = (int64_t)s->index.entries,
 	};
-	int r = stream_identity(&s->source.volume, id, err);
+	int r = stream_identity(&s->source.volume, s->how->resume != NULL, id, err);
 
 	if (r == 0 && part)
-		r = stream_identity(&s->since.volume, since, err);
+		r = stream_identity(&s->since.volume, true, since, err);
 	if (r == 0 && s->m->driver->info)
 		r = s->m->driver->info(s->m, &s->source.shown, &info, err);
 	if (r < 0)

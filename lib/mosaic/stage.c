@@ -17,13 +17,10 @@ enum { NOREPLACE = 1 }; /* RENAME_NOREPLACE, which only newer C libraries declar
 
 int volume_mkdir(int dirfd, const char *name, mode_t mode)
 {
-	mode_t umask_before = umask(0);
-	int r = mkdirat(dirfd, name, mode) < 0 ? -errno : 0;
-
-	umask(umask_before);
-	if (r == 0 && mode & (S_ISUID | S_ISGID)) /* mkdir does not take these */
-		r = fchmodat(dirfd, name, mode, 0) < 0 ? -errno : 0;
-	return r;
+	/* the umask is the whole process's, other threads' too: it is left alone */
+	if (mkdirat(dirfd, name, mode) < 0 || fchmodat(dirfd, name, mode, 0) < 0)
+		return -errno;
+	return 0;
 }
 
 /* A locked directory; -EAGAIN when a collector took it first. */

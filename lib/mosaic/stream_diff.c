@@ -30,6 +30,7 @@ struct diff {
 	struct source_path path;
 	struct level *level;
 	struct buf record;
+	struct stream_record way; /* enter()'s, which would take the stack of a deep tree */
 	struct buf xattrs[2];
 	struct error *err;
 };
@@ -81,7 +82,6 @@ static void set_name(struct stream_record *r, const char *name)
 /* The receiver is led into a directory only when there is something to do in it. */
 static int enter(struct diff *d, struct level *l)
 {
-	struct stream_record r = { .type = STREAM_ENTER };
 	int n;
 
 	if (l->entered)
@@ -90,8 +90,9 @@ static int enter(struct diff *d, struct level *l)
 	if (n < 0)
 		return n;
 	l->entered = true;
-	set_name(&r, l->name);
-	return write_record(d, &r);
+	d->way.type = STREAM_ENTER;
+	set_name(&d->way, l->name);
+	return write_record(d, &d->way);
 }
 
 static int say(struct diff *d, const struct stream_record *r)

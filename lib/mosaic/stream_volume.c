@@ -21,8 +21,8 @@ static int read_identity(int dirfd, const char *file, char ret[STREAM_ID_TEXT])
 	return 1;
 }
 
-/* Who comes second takes what is there. */
-static int make_identity(int dirfd, char ret[STREAM_ID_TEXT])
+/* Who comes second takes what is there, unless it is to be another. */
+static int make_identity(int dirfd, bool another, char ret[STREAM_ID_TEXT])
 {
 	char uuid[UUID_TEXT], text[STREAM_ID_TEXT + 1];
 	size_t n = 0;
@@ -34,23 +34,31 @@ static int make_identity(int dirfd, char ret[STREAM_ID_TEXT])
 		if (*p != '-')
 			text[n++] = *p;
 	text[n++] = '\n';
-	r = file_write(dirfd, "id", text, n, 0644, FILE_SYNC | FILE_EXCLUSIVE);
+	r = file_write(dirfd, "id", text, n, 0644,
+		       another ? FILE_SYNC : FILE_SYNC | FILE_EXCLUSIVE);
 	if (r < 0 && r != -EEXIST)
 		return r;
+	if (another) { /* ours, whatever another sender has made of it by now */
+		text[n - 1] = '\0';
+		memcpy(ret, text, STREAM_ID_TEXT);
+		return 1;
+	}
 	r = read_identity(dirfd, "id", ret);
 	return r == 0 ? -EBADMSG : r;
 }
 
-int stream_identity(const struct volume *v, char ret[STREAM_ID_TEXT], struct error *err)
+/* What two streams of one volume that was written to in between are based on is not the same. */
+int stream_identity(const struct volume *v, bool again, char ret[STREAM_ID_TEXT], struct error *err)
 {
+	bool stays = v->kind == VOLUME_TREE || v->kind == VOLUME_LAYER;
 	int r = 0;
 
-	if (v->kind == VOLUME_TREE || v->kind == VOLUME_LAYER)
+	if (stays)
 		r = read_identity(v->dirfd, "received", ret);
-	if (r == 0)
+	if (r == 0 && (stays || again))
 		r = read_identity(v->dirfd, "id", ret);
 	if (r == 0)
-		r = make_identity(v->dirfd, ret);
+		r = make_identity(v->dirfd, !stays, ret);
 	return r < 0 ? error_set(err, r, "cannot give volume %s an identity", v->name) : 0;
 }
 
@@ -226,7 +234,7 @@ int stream_copy(struct mosaic *m, const struct volume *from, bool read_only,
 
 int stream_seal(struct mosaic *m, int dirfd, struct error *err)
 {
-	if (renameat(dirfd, "data", dirfd, "tree") < 0)
+	if (renameat(dirfd, "data", dirfd, "tree") < 0 && (errno != ENOENT || !has(dirfd, "tree")))
 		return error_set(err, -errno, "cannot make a received volume read-only");
 	return m->driver->commit ? m->driver->commit(m, dirfd, err) : 0;
 }

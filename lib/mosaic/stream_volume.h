@@ -3,7 +3,8 @@
  * Volumes at either end of a stream: what they are known by, their content opened, and what is
  * kept of a stream that broke off. In a volume's directory:
  *
- *	id		32 hex digits, made at the first send: what its content is known by
+ *	id		32 hex digits: what its content is known by. Made at the first send; of a
+ *			volume that can be written to, at every one that is not resumed
  *	received	the same of what it was received as, and known by then
  *	receiving	in staging: how far a stream came, for whom (JSON; struct receive_state)
  *	spool		in staging: a driver's own stream, until it is there as a whole
@@ -15,8 +16,8 @@
 
 enum { STREAM_ID_TEXT = STREAM_ID + 1 };
 
-/* The identity of a volume's content; it gets one. */
-int stream_identity(const struct volume *v, char ret[STREAM_ID_TEXT], struct error *err)
+/* The identity of a volume's content; it gets one. again: a stream of it is resumed. */
+int stream_identity(const struct volume *v, bool again, char ret[STREAM_ID_TEXT], struct error *err)
 	_must_check_;
 
 /* The read-only volume with that identity. -ENOENT with a sentence that says sought. */
@@ -44,7 +45,7 @@ void stream_content_close(struct stream_content *c);
 int stream_copy(struct mosaic *m, const struct volume *from, bool read_only,
 		struct mosaic_staged *ret, struct error *err) _must_check_;
 
-/* Turns the "data" that was filled into a read-only volume. */
+/* Turns the "data" that was filled into a read-only volume; goes on where that was interrupted. */
 int stream_seal(struct mosaic *m, int dirfd, struct error *err) _must_check_;
 
 /* ---- receive_state.c ------------------------------------------------------------------------- */

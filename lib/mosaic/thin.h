@@ -32,6 +32,9 @@ enum {
 	THIN_METADATA_ID = 0,
 };
 
+/* Of a volume: as much as ext4 can have. */
+#define THIN_SIZE_MAX ((16ULL << 40) - (4ULL << 20))
+
 /* ---- thin_header.c: what the pool's device begins with, pure --------------------------------- */
 
 struct thin_header {

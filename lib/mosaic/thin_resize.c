@@ -148,6 +148,7 @@ static int shrink(const struct resizing *z, struct error *err)
 	struct thin_record next = z->record, swapped;
 	int r;
 
+	next.id = THIN_METADATA_ID; /* none yet: what fails before it has one takes nothing away */
 	if (!z->record.fs[0])
 		return error_set(err, -EOPNOTSUPP,
 				 "volume %s is raw: who knows what its end holds.", z->v->name);
@@ -166,7 +167,8 @@ static int shrink(const struct resizing *z, struct error *err)
 	if (r == 0)
 		r = thin_down(z->t, next.id, err);
 	if (r < 0) {
-		(void)!forget_next(z, next.id, NULL); /* what stays is for check() */
+		if (next.id != THIN_METADATA_ID)
+			(void)!forget_next(z, next.id, NULL); /* what stays is for check() */
 		return r;
 	}
 	swapped = next;
@@ -217,6 +219,9 @@ int thin_resize(struct mosaic *m, const struct volume *v, uint64_t bytes, struct
 	if (bytes < least)
 		return error_set(err, -EINVAL, "volume %s has at least %" PRIu64 " bytes.", v->name,
 				 least);
+	if (bytes > THIN_SIZE_MAX)
+		return error_set(err, -EFBIG, "volume %s has at most %llu bytes.", v->name,
+				 THIN_SIZE_MAX);
 	z.bytes = (bytes + BLOCKFS_BLOCK - 1) / BLOCKFS_BLOCK * BLOCKFS_BLOCK;
 	return z.bytes >= z.record.bytes ? grow(&z, err) : shrink(&z, err);
 }

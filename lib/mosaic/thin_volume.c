@@ -64,6 +64,9 @@ static int choose_size(struct mosaic *m, const char *fs, uint64_t bytes, uint64_
 				 "a volume with %s has at least %" PRIu64 " bytes, not %" PRIu64
 				 ".",
 				 fs ? fs : "no file system", least, bytes);
+	if (bytes > THIN_SIZE_MAX)
+		return error_set(err, -EFBIG, "a volume has at most %llu bytes, not %" PRIu64 ".",
+				 THIN_SIZE_MAX, bytes);
 	*ret = round_up(bytes, BLOCKFS_BLOCK);
 	return 0;
 }
@@ -103,6 +106,7 @@ static int make_fs(struct mosaic *m, const struct thin_record *record, struct er
 	return r < 0 ? r : take_fd(&mount);
 }
 
+/* The mount of its file system; 0 for a raw one (fs NULL). */
 static int make_volume(struct mosaic *m, int dirfd, const char *name, uint64_t bytes,
 		       const char *fs, struct error *err)
 {
@@ -141,10 +145,9 @@ int thin_create(struct mosaic *m, int dirfd, const struct mosaic_create *how, st
 	bool raw = how->flags & MOSAIC_CREATE_RAW;
 	int r = make_volume(m, dirfd, "data", how->size, raw ? NULL : how->fs, err);
 
-	if (r < 0)
-		return r;
-	close(r);
-	return 0;
+	if (r >= 0 && !raw)
+		close(r); /* its mount */
+	return r < 0 ? r : 0;
 }
 
 int thin_stage(struct mosaic *m, int dirfd, int *ret_fd, struct error *err)

@@ -52,7 +52,7 @@ int zfs_is_shown(struct mosaic *m, const char *hex, struct error *err)
 /* A copy of a mount of the dataset that somebody has, in whatever namespace: zfs-fuse mounts a
  * dataset only once, and where the daemon is. */
 struct elsewhere {
-	const char *end; /* of the place of the dataset; NULL: mounts of the volume are looked for */
+	const char *end; /* of the place of the dataset; NULL: the volume is looked for */
 	int fd;
 };
 

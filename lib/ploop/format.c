@@ -65,8 +65,13 @@ static uint32_t inferred_start(uint32_t entries)
 
 static int check(const struct ploop_header *h, struct error *err)
 {
-	uint64_t clusters = round_up(h->sectors, PLOOP_CLUSTER_SECTORS) / PLOOP_CLUSTER_SECTORS;
+	uint64_t clusters;
 
+	if (h->sectors > PLOOP_SIZE_MAX / PLOOP_SECTOR) /* and rounded up it may be none at all */
+		return error_set(err, -EBADMSG, "the image has %llu sectors, over %llu.",
+				 (unsigned long long)h->sectors,
+				 (unsigned long long)(PLOOP_SIZE_MAX / PLOOP_SECTOR));
+	clusters = round_up(h->sectors, PLOOP_CLUSTER_SECTORS) / PLOOP_CLUSTER_SECTORS;
 	if (h->entries > PLOOP_ENTRIES_MAX)
 		return error_set(err, -EBADMSG, "the image's table has %u entries, over %u.",
 				 h->entries, PLOOP_ENTRIES_MAX);

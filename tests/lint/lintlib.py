@@ -23,6 +23,7 @@ DEFINES = [
     "-D_FILE_OFFSET_BITS=64",
     '-DCAROB_LIBEXEC="/usr/libexec/carob"',
     '-DCAROB_VERSION="0"',
+    "-DMOSAIC_AUDIT_ARCH=AUDIT_ARCH_X86_64",
 ]
 
 C_TOKEN = re.compile(

@@ -216,6 +216,28 @@ static void resumed(struct suite *s)
 	mosaic_close(plain);
 }
 
+/* What was sent of a volume before it was written to, and after that, is not taken for the same. */
+static void identities(struct suite *s)
+{
+	struct mosaic *plain = open_plain(s);
+
+	create(s, "v");
+	put_in(s, "v", "file", "one");
+	send_file(s, s->m, "v", NULL, "one", MOSAIC_SEND_PORTABLE);
+	put_in(s, "v", "file", "two");
+	send_file(s, s->m, "v", NULL, "two", MOSAIC_SEND_PORTABLE);
+	ok(s, receive_file(s, s->m, "one", "one", 0));
+	ok(s, receive_file(s, plain, "two", "two", 0));
+	ok(s, mosaic_clone(plain, "w", "two", &s->err));
+	ok(s, mosaic_snapshot(plain, "three", "w", &s->err));
+	send_file(s, plain, "three", "two", "part", MOSAIC_SEND_PORTABLE);
+	fails(s, ENOENT, receive_file(s, s->m, "three", "part", 0));
+	ok(s, receive_file(s, s->m, "two", "two", 0));
+	ok(s, receive_file(s, s->m, "three", "part", 0));
+	same_in(s, "three", "file", "two");
+	mosaic_close(plain);
+}
+
 static void damaged_streams(struct suite *s)
 {
 	struct mosaic *plain = open_plain(s);
@@ -248,7 +270,11 @@ static void damaged_streams(struct suite *s)
 }
 
 const struct test_case stream_cases[] = {
-	{ "send", there_and_back },          { "send-native", native },
-	{ "send-increment", increments },    { "send-resume", resumed },
-	{ "send-damaged", damaged_streams }, { NULL, NULL },
+	{ "send", there_and_back },
+	{ "send-native", native },
+	{ "send-increment", increments },
+	{ "send-resume", resumed },
+	{ "send-identity", identities },
+	{ "send-damaged", damaged_streams },
+	{ NULL, NULL },
 };

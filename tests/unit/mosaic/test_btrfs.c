@@ -2,9 +2,12 @@
 #include "scratch.h"
 
 #include <btrfsutil.h>
+#include <endian.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -454,6 +457,136 @@ static void streams_are_sent_and_received(void **state)
 	assert_sound(s);
 }
 
+/* ---- a stream of somebody who means harm ----------------------------------------------------- */
+
+enum { STREAM_HEAD_BYTES = 17, COMMAND_BYTES = 10, STREAM_MAX = 64 << 10 };
+
+static uint32_t crc32c(const uint8_t *p, size_t n)
+{
+	uint32_t crc = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		crc ^= p[i];
+		for (int k = 0; k < 8; k++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+	}
+	return crc;
+}
+
+/* Writes to for from, which is as long, in all commands: {u32 length, u16 kind, u32 CRC} payload.
+ */
+static unsigned replace_in_stream(uint8_t *stream, size_t size, const char *from, const char *to)
+{
+	size_t len = strlen(from), at = STREAM_HEAD_BYTES;
+	unsigned n = 0;
+
+	while (at + COMMAND_BYTES <= size) {
+		uint8_t *command = stream + at, *found;
+		uint32_t payload, crc;
+
+		memcpy(&payload, command, sizeof(payload));
+		payload = le32toh(payload);
+		assert_true(payload <= size - at - COMMAND_BYTES);
+		while ((found = memmem(command + COMMAND_BYTES, payload, from, len)) != NULL) {
+			memcpy(found, to, len);
+			n++;
+		}
+		memset(command + 6, 0, sizeof(crc));
+		crc = htole32(crc32c(command, COMMAND_BYTES + payload));
+		memcpy(command + 6, &crc, sizeof(crc));
+		at += COMMAND_BYTES + payload;
+	}
+	return n;
+}
+
+/* The kernel makes a file by a name that nobody has, "o257-7-0", and gives it its own then. */
+static void a_stream_writes_nowhere_else(void **state)
+{
+	struct scratch *s = *state;
+	_volume_ struct volume v = VOLUME_CLOSED;
+	struct mosaic_staged staged = MOSAIC_STAGED_NONE;
+	_close_ int stream = open_pipe_file(s), staging = -1;
+	_free_ uint8_t *bytes = malloc(STREAM_MAX);
+	struct error err = { 0 };
+	char path[512], *name;
+	ssize_t size;
+
+	commit_hello(s, "tree");
+	assert_ok(volume_open(s->mosaic, "tree", &v, &err), &err);
+	assert_ok(btrfs_send(s->mosaic, &v, NULL, stream, &err), &err);
+	size = pread(stream, bytes, STREAM_MAX, 0);
+	assert_in_range(size, 100, STREAM_MAX - 1);
+	name = memmem(bytes, (size_t)size, "o257-", 5);
+	assert_non_null(name);
+	snprintf(path, sizeof(path), "%.8s", name);
+	assert_true(replace_in_stream(bytes, (size_t)size, path, "../../x0") > 1);
+	assert_int_equal(pwrite(stream, bytes, (size_t)size, 0), size);
+	assert_int_equal(lseek(stream, 0, SEEK_SET), 0);
+	assert_ok(volume_begin(s->mosaic, &staged, &err), &err);
+	assert_true(btrfs_receive(s->mosaic, staged.lock_fd, NULL, stream, &err) < 0);
+	snprintf(path, sizeof(path), "%s/staging", s->location);
+	staging = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_missing(staging, "x0");
+	assert_non_null(strstr(err.text, strerror(EROFS)));
+	mosaic_discard(s->mosaic, &staged);
+	assert_sound(s);
+}
+
+/* ---- broken off ------------------------------------------------------------------------------ */
+
+enum { END_BYTES = 40 + 48 }; /* of the frame END */
+
+static int send_to(struct scratch *s, const char *volume, const char *token)
+{
+	const struct mosaic_send how = { .flags = MOSAIC_SEND_PORTABLE, .resume = token };
+	struct error err = { 0 };
+	int fd = memfd_create("stream", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_ok(mosaic_send(s->mosaic, volume, &how, fd, &err), &err);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
+}
+
+static int rename_staged(int dirfd, const char *name, void *arg)
+{
+	_close_ int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_int_equal(renameat(fd, "data", fd, "tree"), 0);
+	++*(unsigned *)arg;
+	return 0;
+}
+
+/* Killed when the volume was whole and its subvolume was not read-only yet. */
+static void a_seal_that_was_interrupted_is_finished(void **state)
+{
+	const struct mosaic_receive writable = { .flags = MOSAIC_RECEIVE_WRITABLE };
+	struct scratch *s = *state;
+	_close_ int whole = -1, rest = -1, staging = -1;
+	struct error err = { 0 };
+	char token[MOSAIC_TOKEN_MAX], path[512];
+	unsigned n = 0;
+	off_t size;
+
+	commit_hello(s, "tree");
+	whole = send_to(s, "tree", NULL);
+	size = lseek(whole, 0, SEEK_END);
+	assert_int_equal(ftruncate(whole, size - END_BYTES), 0);
+	assert_int_equal(lseek(whole, 0, SEEK_SET), 0);
+	assert_int_equal(mosaic_receive(s->mosaic, "there", NULL, whole, &err), -EPIPE);
+	snprintf(path, sizeof(path), "%s/staging", s->location);
+	staging = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(dir_each(staging, rename_staged, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(mosaic_receive_state(s->mosaic, "there", token, &err), 0);
+	rest = send_to(s, "tree", token);
+	assert_int_equal(mosaic_receive(s->mosaic, "there", &writable, rest, &err), -EINVAL);
+	assert_int_equal(lseek(rest, 0, SEEK_SET), 0);
+	assert_ok(mosaic_receive(s->mosaic, "there", NULL, rest, &err), &err);
+	assert_sound(s);
+	drop(s, "there");
+}
+
 static void writable_trees_are_found(void **state)
 {
 	struct scratch *s = *state;
@@ -488,6 +621,8 @@ int main(void)
 		TEST(drop_works_on_a_full_disk),
 		TEST(plain_tells_what_it_shares),
 		TEST(streams_are_sent_and_received),
+		TEST(a_stream_writes_nowhere_else),
+		TEST(a_seal_that_was_interrupted_is_finished),
 		TEST(writable_trees_are_found),
 	};
 

@@ -15,6 +15,7 @@
 
 #include "kernel/kernel.h"
 #include "mosaic/driver.h"
+#include "mosaic/ploop_images.h"
 
 #define MIB (1ULL << 20)
 enum { SIZE_MIB = 320, LARGER_MIB = 512, SMALLER_MIB = 64 };
@@ -188,6 +189,45 @@ static void a_tree_that_somebody_has_open_is_not_committed(void **state)
 	assert_non_null(strstr(err.text, "/dev/loop"));
 	cleanup_close(&root);
 	assert_ok(mosaic_commit(s->mosaic, &staged, "tree", &err), &err);
+}
+
+static int open_ours(struct loopdev *d, const struct loopdev_status *status, void *arg)
+{
+	if (!strstr(status->label, arg))
+		return 0;
+	return fcntl(d->fd, F_DUPFD_CLOEXEC, 3);
+}
+
+/* Another process has every loop device open for a moment when it looks for its own. */
+static void who_only_looks_is_not_in_the_way(void **state)
+{
+	struct scratch *s = *state;
+	struct mosaic_staged staged;
+	struct error err = { 0 };
+	int root = -1, ready[2], status;
+	char id[17], byte;
+	pid_t pid;
+
+	snprintf(id, sizeof(id), "%.16s", mosaic_id(s->mosaic));
+	assert_ok(mosaic_stage(s->mosaic, &staged, &root, &err), &err);
+	put(root, "file", "content");
+	cleanup_close(&root);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(staged.tree_fd);
+		close(staged.lock_fd);
+		(void)!write(ready[1], loopdev_each(open_ours, id) > 0 ? "y" : "n", 1);
+		usleep(200000);
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(byte, 'y');
+	assert_ok(mosaic_commit(s->mosaic, &staged, "tree", &err), &err);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(ready[0]);
+	close(ready[1]);
+	assert_in(s, "tree", "file", "content");
 }
 
 static void a_volume_has_its_size_and_its_file_system(void **state)
@@ -485,6 +525,40 @@ static void it_grows_while_it_is_mounted(void **state)
 	unuse(s, "v", &root);
 	assert_int_equal(mosaic_resize(s->mosaic, "v", 1ULL << 50, &err), -EFBIG);
 	assert_int_equal(mosaic_resize(s->mosaic, "v", 0, &err), -EINVAL);
+}
+
+/* Killed when the new top had its name, and the server did not know of it yet. */
+static void it_grows_after_a_copy_that_was_killed(void **state)
+{
+	_ploop_images_ struct ploop_images p = PLOOP_IMAGES_NONE;
+	struct scratch *s = *state;
+	struct mosaic_volume info;
+	struct error err = { 0 };
+	uint64_t bytes, before;
+	struct volume v;
+	int root;
+
+	if (!str_eq(setup->type, "ploop") || !may_grow())
+		return;
+	make(s, "v", SIZE_MIB, 0);
+	root = use(s, "v", 0);
+	before = bytes_of(root);
+	put(root, "file", "stays");
+	assert_ok(volume_open(s->mosaic, "v", &v, &err), &err);
+	assert_int_equal(ploop_images_open(v.dirfd, "data", true, &p), 0);
+	assert_int_equal(ploop_images_size(&p, &bytes), 0);
+	assert_int_equal(ploop_images_push(&p, bytes, 0), 0);
+	volume_close(&v);
+	assert_ok(mosaic_resize(s->mosaic, "v", LARGER_MIB * MIB, &err), &err);
+	put(root, "more", "fits");
+	unuse(s, "v", &root);
+	assert_ok(mosaic_info(s->mosaic, "v", &info, &err), &err);
+	assert_int_equal(info.size, LARGER_MIB * MIB);
+	root = use(s, "v", 0);
+	assert_in_range(bytes_of(root), before + 150 * MIB, LARGER_MIB * MIB);
+	assert_file(root, "file", "stays");
+	assert_file(root, "more", "fits");
+	unuse(s, "v", &root);
 }
 
 static void fill(int root, const char *name, size_t mib)
@@ -801,6 +875,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_tree_is_staged_committed_and_mounted_read_only),
 		CASE(a_tree_that_somebody_has_open_is_not_committed),
+		CASE(who_only_looks_is_not_in_the_way),
 		CASE(a_volume_has_its_size_and_its_file_system),
 		CASE(two_users_share_one_file_system),
 		CASE(a_clone_is_its_own),
@@ -811,6 +886,7 @@ int main(void)
 		CASE(a_killed_copier_leaves_nothing_frozen),
 		CASE(what_was_left_frozen_is_thawed),
 		CASE(it_grows_while_it_is_mounted),
+		CASE(it_grows_after_a_copy_that_was_killed),
 		CASE(it_shrinks_when_nobody_uses_it),
 		CASE(a_full_volume_says_so_and_can_be_dropped),
 		CASE(a_raw_volume_is_a_device),

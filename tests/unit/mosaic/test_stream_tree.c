@@ -310,31 +310,68 @@ static void what_changed_meanwhile_is_not_resumed(void **state)
 	assert_int_equal(send_to(rest, from, -1, token, &err), -ESTALE);
 }
 
-static void depth_costs_no_descriptors(void **state)
-{
-	struct scratch *s = *state;
-	_close_ int from = trees_directory(s->dirfd, "from"), to = trees_directory(s->dirfd, "to");
-	int fd = fcntl(from, F_DUPFD_CLOEXEC, 3);
+enum { DEPTH = 2000 }; /* of directories whose names have one byte: a path has room for no more */
 
-	for (unsigned i = 0; i < 1500; i++) {
+/* Below fd, which is taken; the deepest. */
+static int make_deep(int fd)
+{
+	for (unsigned i = 0; i < DEPTH; i++) {
 		int below = trees_directory(fd, "d");
 
 		close(fd);
 		fd = below;
 	}
-	put(fd, "file", "deep");
-	close(fd);
-	copy_by_stream(from, to);
-	fd = to;
-	for (unsigned i = 0; i < 1500; i++) {
+	return fd;
+}
+
+static int open_deep(int root)
+{
+	int fd = fcntl(root, F_DUPFD_CLOEXEC, 3);
+
+	for (unsigned i = 0; i < DEPTH; i++) {
 		int below = openat(fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		assert_true(below >= 0);
 		close(fd);
 		fd = below;
 	}
-	to = fd;
-	assert_file(to, "file", "deep");
+	return fd;
+}
+
+static void depth_costs_no_descriptors(void **state)
+{
+	struct scratch *s = *state;
+	_close_ int from = trees_directory(s->dirfd, "from"), to = trees_directory(s->dirfd, "to");
+	int fd = make_deep(fcntl(from, F_DUPFD_CLOEXEC, 3));
+
+	put(fd, "file", "deep");
+	close(fd);
+	copy_by_stream(from, to);
+	fd = open_deep(to);
+	assert_file(fd, "file", "deep");
+	close(fd);
+}
+
+/* The way to the one file that changed is as long as a way can be. */
+static void depth_costs_no_stack(void **state)
+{
+	struct scratch *s = *state;
+	_close_ int from = trees_directory(s->dirfd, "from"), to = trees_directory(s->dirfd, "to");
+	_close_ int before = trees_directory(s->dirfd, "before"), stream = -1;
+	int fd = make_deep(fcntl(before, F_DUPFD_CLOEXEC, 3));
+
+	put(fd, "file", "old");
+	close(fd);
+	copy_by_stream(before, from);
+	copy_by_stream(before, to);
+	fd = open_deep(from);
+	put(fd, "file", "new");
+	close(fd);
+	stream = make_stream(from, before, NULL);
+	receive(stream, to, true);
+	fd = open_deep(to);
+	assert_file(fd, "file", "new");
+	close(fd);
 }
 
 int main(void)
@@ -354,6 +391,7 @@ int main(void)
 						trees_teardown),
 		cmocka_unit_test_setup_teardown(depth_costs_no_descriptors, trees_setup,
 						trees_teardown),
+		cmocka_unit_test_setup_teardown(depth_costs_no_stack, trees_setup, trees_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

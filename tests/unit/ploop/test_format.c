@@ -97,7 +97,7 @@ static void what_is_wrong_is_named(void **state)
 		const char *word;
 	} faults[] = {
 		{ 0, 'w', "parallels" }, { 16, 1, "version" },    { 29, 4, "clusters" },
-		{ 32, 1, "clusters" },   { 36, 1, "clusters" },   { 42, 1, "clusters" },
+		{ 32, 1, "clusters" },   { 36, 1, "clusters" },   { 42, 1, "sectors" },
 		{ 35, 2, "entries" },    { 48, 1, "data start" }, { 49, 4, "data start" },
 		{ 56, 1, "extensions" },
 	};
@@ -113,6 +113,21 @@ static void what_is_wrong_is_named(void **state)
 		assert_int_equal(ploop_header_decode(raw, &h, &err), -EBADMSG);
 		assert_non_null(strstr(err.text, faults[i].word));
 	}
+}
+
+/* So many sectors that rounding them up begins again at zero, which an empty table would fit. */
+static void a_disk_that_is_too_large_is_refused(void **state)
+{
+	uint8_t raw[PLOOP_HEADER];
+	struct error err = { 0 };
+	struct ploop_header h;
+
+	(void)state;
+	memcpy(raw, of_qemu, sizeof(raw));
+	memset(raw + 32, 0, 4);
+	memset(raw + 36, 0xff, 8);
+	assert_int_equal(ploop_header_decode(raw, &h, &err), -EBADMSG);
+	assert_non_null(strstr(err.text, "sectors"));
 }
 
 static void a_start_of_zero_is_inferred(void **state)
@@ -137,6 +152,7 @@ int main(void)
 		cmocka_unit_test(there_is_room_to_grow),
 		cmocka_unit_test(sizes_that_cannot_be_are_refused),
 		cmocka_unit_test(what_is_wrong_is_named),
+		cmocka_unit_test(a_disk_that_is_too_large_is_refused),
 		cmocka_unit_test(a_start_of_zero_is_inferred),
 	};
 
