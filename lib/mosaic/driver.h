@@ -16,6 +16,8 @@
  *	private	a directory with what mosaic_set_data() keeps
  *	id, received	what a volume that was sent or received is known by (stream_volume.h)
  *	kept	how many mosaic_attach() with MOSAIC_ATTACH_KEEP there are: "BOOT-ID N"
+ *	readers	what they lock who have it mounted read-only, where copy_while_read
+ *	owner	a symbolic link whose text is what mosaic_set_owner() said when it was made
  *
  * A directory without tree, data and parent is being made or was left by somebody who died making
  * it; its maker holds a flock on it. All else in the directory is the driver's own. Names of
@@ -61,7 +63,7 @@ struct volume_copy {
 	int dirfd; /* the new volume's directory, empty but for "origin" */
 	const struct volume *from;
 	bool read_only; /* make "tree", else "data" */
-	bool used;      /* who has from mounted stands still now, and will write to it again */
+	bool used; /* somebody has from mounted: reads it, or stands still and will write again */
 };
 
 /* How mounts of a volume are known in /proc/PID/mountinfo: by device, by the path of the root in
@@ -134,6 +136,10 @@ struct mosaic_driver {
 	 * volume_begin()). Neither name has been looked up. VOLUME_NEEDS_COPY (1) when that is to
 	 * be done by copy after all. */
 	int (*clone)(struct mosaic *m, const char *name, const char *from, struct error *err);
+
+	/* copy also does (and is told by "used") while somebody has from mounted read-only; what
+	 * that one sees must not change by it. For drivers without MOSAIC_SNAPSHOT_LIVE. */
+	bool copy_while_read;
 
 	/* copy for several at one instant. NULL: one after the other. */
 	int (*snapshot_set)(struct mosaic *m, const struct volume_copy *list, size_t n,
@@ -284,10 +290,19 @@ int volume_need(const struct mosaic *m, const char *name, char *parent, struct e
 int volume_open(const struct mosaic *m, const char *name, struct volume *ret, struct error *err)
 	_must_check_;
 
-/* The same, with the shared lock of those who use it. Who had to wait for the lock looks again: the
- * volume may be another then, or gone. */
+/* The same, with the shared lock of those who use it. The name leads there still once it is locked:
+ * a volume is dropped, or replaced by a rollback, under the exclusive lock. */
 int volume_open_shared(const struct mosaic *m, const char *name, struct volume *ret,
 		       struct error *err) _must_check_;
+
+/* 1: its name leads to what was opened; 0: to something else (a rollback), or nowhere. */
+int volume_is_current(const struct mosaic *m, const struct volume *v, struct error *err)
+	_must_check_;
+
+/* For who reads without a lock: did r come of a volume that was dropped or replaced meanwhile? Then
+ * it is to be opened again, and *err is empty. */
+bool volume_read_again(const struct mosaic *m, const struct volume *v, int r, struct error *err)
+	_must_check_;
 
 /* Fills in again what the directory says, once it is locked. */
 int volume_look(const struct mosaic *m, struct volume *v, struct error *err) _must_check_;
@@ -355,9 +370,23 @@ int volume_mount(struct mosaic *m, const char *name, const struct mosaic_mount *
 /* ---- used.c ---------------------------------------------------------------------------------- */
 
 /* -EBUSY with a sentence that says who uses it and what (a verb) has to wait. On success v->dirfd
- * has the exclusive lock: nobody begins to use it until volume_close(). */
+ * has the exclusive lock: nobody begins to use it until volume_close(), and the name leads there.
+ * -ENOENT when it was dropped or replaced since it was opened. */
 int volume_need_unused(struct mosaic *m, const struct volume *v, const char *what,
 		       struct error *err) _must_check_;
+
+/* The two in one, of the volume that has the name when it is locked. */
+int volume_open_unused(struct mosaic *m, const char *name, const char *what, struct volume *ret,
+		       struct error *err) _must_check_;
+
+/* The same of a volume that is to be copied or read: with a driver that says copy_while_read, who
+ * has it mounted read-only is not in the way, and is told by *ret_read. */
+int volume_open_unwritten(struct mosaic *m, const char *name, const char *what, struct volume *ret,
+			  bool *ret_read, struct error *err) _must_check_;
+
+/* In the place of the shared lock of a writable volume: the lock of one who reads alone, as a
+ * descriptor, or -1 where there is none; then the shared lock has to do. */
+int volume_lock_reader(const struct mosaic *m, const struct volume *v);
 
 /* ---- data.c ---------------------------------------------------------------------------------- */
 

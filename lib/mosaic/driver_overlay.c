@@ -335,6 +335,7 @@ const struct mosaic_driver mosaic_driver_overlay = {
 	.probe = overlay_probe,
 	.create = directory_create,
 	.copy = overlay_copy,
+	.copy_while_read = true,
 	.clone = overlay_clone,
 	.mount = overlay_mount,
 	.identify = overlay_identify,

@@ -31,7 +31,9 @@
  *
  * Locks: mosaic_open() takes none. flock on a volume's directory: shared while a living process
  * uses the volume, exclusive while it is made, dropped or replaced. So a staged volume is locked
- * while its maker lives; mosaic_collect() takes what is not locked.
+ * while its maker lives; mosaic_collect() takes what is not locked. Who waits for the lock of a
+ * volume that is dropped finds it gone; until then nobody can begin to use it. A child of fork()
+ * has the locks of its parent until it execs or ends.
  *
  * Every function that can fail returns 0 (or what it says) or a negative errno and fills *err,
  * which may be NULL: what was done, to what, why not. Out parameters are untouched then. A struct
@@ -209,9 +211,9 @@ struct mosaic_create {
 int mosaic_create(struct mosaic *m, const char *name, const struct mosaic_create *how,
 		  struct error *err) MOSAIC_MUST_CHECK; /* how: NULL for the defaults */
 
-/* A writable copy of from. Unless the driver has MOSAIC_SNAPSHOT_LIVE, nobody may be writing to
- * from: -EBUSY names who has it mounted. A power cut may take the clone back until mosaic_sync().
- * -ENOENT, -EEXIST. */
+/* A writable copy of from. Unless the driver has MOSAIC_SNAPSHOT_LIVE, nobody may have from mounted
+ * writable: -EBUSY names who has; mounts that are read-only are not in the way. A power cut may take
+ * the clone back until mosaic_sync(). -ENOENT, -EEXIST. */
 int mosaic_clone(struct mosaic *m, const char *name, const char *from,
 		 struct error *err) MOSAIC_MUST_CHECK;
 
@@ -234,8 +236,9 @@ struct mosaic_quiesce {
 int mosaic_snapshot_set(struct mosaic *m, const struct mosaic_pair *pairs, size_t n,
 			const struct mosaic_quiesce *q, struct error *err) MOSAIC_MUST_CHECK;
 
-/* The volume has the snapshot's content again, at once and durably; the snapshot stays. What the
- * volume had is gone. -EBUSY while the volume is in use. */
+/* The volume has the content of snapshot (or of any other volume that could be cloned) again, at
+ * once and durably; the snapshot stays. What the volume had is gone. -EBUSY while the volume is in
+ * use; -EROFS for a volume that is read-only itself. */
 int mosaic_rollback(struct mosaic *m, const char *name, const char *snapshot,
 		    struct error *err) MOSAIC_MUST_CHECK;
 
@@ -392,7 +395,7 @@ struct mosaic_send {
 	struct mosaic_progress progress;
 };
 
-/* name is a snapshot or nobody writes to it: -EBUSY; with MOSAIC_SNAPSHOT_LIVE it is sent as it is
+/* name is a snapshot or nobody has it mounted writable: -EBUSY; with MOSAIC_SNAPSHOT_LIVE it is sent as it is
  * now, whoever writes. how may be NULL. To resume, the stream is made again as far as the other end
  * has it, and compared: -ESTALE when it would be another one (the volume was written to, or it is a
  * native stream that the driver does not make the same way twice). -EPIPE: the reader has gone;
