@@ -379,6 +379,8 @@ int mosaic_rollback(struct mosaic *m, const char *name, const char *snapshot, st
 	if (r == 0)
 		r = volume_copy_data(&v, s.lock_fd, err);
 	if (r == 0)
+		r = volume_keep_owner(&v, s.lock_fd, err);
+	if (r == 0)
 		r = mosaic_sync(m, err);
 	if (r == 0)
 		r = exchange(m, &s, name, err);

@@ -60,7 +60,7 @@ struct volume {
 
 /* One to be made by copy or snapshot_set. */
 struct volume_copy {
-	int dirfd; /* the new volume's directory, empty but for "origin" */
+	int dirfd; /* the new volume's directory, empty but for "origin" and "owner" */
 	const struct volume *from;
 	bool read_only; /* make "tree", else "data" */
 	bool used; /* somebody has from mounted: reads it, or stands still and will write again */
@@ -225,6 +225,7 @@ struct mosaic {
 	char *metadata;   /* its place below dirfd */
 	char *default_fs; /* NULL: the driver's first */
 	char *volume_map; /* NULL: none */
+	char *owner;      /* of what is made; NULL: nobody */
 	char id[33];
 	int dirfd; /* the directory with "volumes" and "staging"; LOCATION, but for dm-thin */
 	struct mosaic_option *options;
@@ -397,6 +398,14 @@ int volume_copy_data(const struct volume *v, int dirfd, struct error *err) _must
 /* Counts, and with remove removes, what died being written in the volume directory dirfd, which
  * the caller has locked. */
 int volume_clean_data(int dirfd, bool remove, unsigned *ret_n) _must_check_;
+
+/* ---- owner.c --------------------------------------------------------------------------------- */
+
+/* Marks the new volume directory dirfd as m's owner's. volume_begin() has done it. */
+int volume_mark_owner(const struct mosaic *m, int dirfd) _must_check_;
+
+/* The new volume directory dirfd gets the owner of v instead: of a volume that is rolled back. */
+int volume_keep_owner(const struct volume *v, int dirfd, struct error *err) _must_check_;
 
 /* ---- use.c: what this process uses ----------------------------------------------------------- */
 

@@ -110,6 +110,7 @@ void mosaic_close(struct mosaic *m)
 	free(m->default_fs);
 	free(m->metadata);
 	free(m->volume_map);
+	free(m->owner);
 	free(m);
 }
 

@@ -212,8 +212,8 @@ int mosaic_create(struct mosaic *m, const char *name, const struct mosaic_create
 		  struct error *err) MOSAIC_MUST_CHECK; /* how: NULL for the defaults */
 
 /* A writable copy of from. Unless the driver has MOSAIC_SNAPSHOT_LIVE, nobody may have from mounted
- * writable: -EBUSY names who has; mounts that are read-only are not in the way. A power cut may take
- * the clone back until mosaic_sync(). -ENOENT, -EEXIST. */
+ * writable: -EBUSY names who has; mounts that are read-only are not in the way. A power cut may
+ * take the clone back until mosaic_sync(). -ENOENT, -EEXIST. */
 int mosaic_clone(struct mosaic *m, const char *name, const char *from,
 		 struct error *err) MOSAIC_MUST_CHECK;
 
@@ -359,6 +359,21 @@ int mosaic_each_mount_point(struct mosaic *m, const char *name, mosaic_mount_poi
 int mosaic_is_mounted(struct mosaic *m, const char *name, struct error *err) MOSAIC_MUST_CHECK;
 int mosaic_is_used(struct mosaic *m, const char *name, struct error *err) MOSAIC_MUST_CHECK;
 
+/* ---- owners: for several users that share one mosaic ----------------------------------------- */
+
+/* What is made with m from now on (by any of the functions) has this owner; NULL, as at first:
+ * none. A word by the rule of volume names, which means nothing to the library. It is there from
+ * the volume's first moment on, survives rollback, and goes with the volume. */
+int mosaic_set_owner(struct mosaic *m, const char *owner, struct error *err) MOSAIC_MUST_CHECK;
+
+/* "" when it has none. */
+int mosaic_get_owner(struct mosaic *m, const char *name, char owner[MOSAIC_NAME_MAX + 1],
+		     struct error *err) MOSAIC_MUST_CHECK;
+
+/* 1: the volume has an owner, and that is not the one of mosaic_set_owner(); 0: it is, or there is
+ * none. */
+int mosaic_is_foreign(struct mosaic *m, const char *name, struct error *err) MOSAIC_MUST_CHECK;
+
 /* ---- private data: what the user wants to remember about a volume -----------------------------
  * */
 
@@ -395,9 +410,9 @@ struct mosaic_send {
 	struct mosaic_progress progress;
 };
 
-/* name is a snapshot or nobody has it mounted writable: -EBUSY; with MOSAIC_SNAPSHOT_LIVE it is sent as it is
- * now, whoever writes. how may be NULL. To resume, the stream is made again as far as the other end
- * has it, and compared: -ESTALE when it would be another one (the volume was written to, or it is a
+/* name is a snapshot or nobody has it mounted writable: -EBUSY; with MOSAIC_SNAPSHOT_LIVE it is
+ * sent as it is now, whoever writes. how may be NULL. To resume, the stream is made again as far as
+ * the other end has it, and compared: -ESTALE when it would be another one (the volume was written to, or it is a
  * native stream that the driver does not make the same way twice). -EPIPE: the reader has gone;
  * SIGPIPE is not raised. */
 int mosaic_send(struct mosaic *m, const char *name, const struct mosaic_send *how, int fd,

@@ -64,6 +64,11 @@ int volume_begin(struct mosaic *m, struct mosaic_staged *ret, struct error *err)
 	if (r < 0)
 		return error_set(err, r, "cannot make a directory in %s/staging", m->location);
 	s.lock_fd = r;
+	r = volume_mark_owner(m, s.lock_fd);
+	if (r < 0) {
+		mosaic_discard(m, &s);
+		return error_set(err, r, "cannot mark a directory in %s/staging", m->location);
+	}
 	*ret = s;
 	return 0;
 }

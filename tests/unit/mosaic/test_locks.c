@@ -364,6 +364,55 @@ static void readers_of_a_made_volume_keep_it(void **state)
 	umount_here(s, &fd, "vol");
 }
 
+/* ---- owners ---------------------------------------------------------------------------------- */
+
+static void check_owner(struct scratch *s, const char *name, const char *owner)
+{
+	char got[MOSAIC_NAME_MAX + 1];
+	struct error err = { 0 };
+
+	assert_ok(mosaic_get_owner(s->mosaic, name, got, &err), &err);
+	assert_string_equal(got, owner);
+}
+
+/* By every way that a volume comes to be, on any driver. */
+static void owners_are_there_from_the_beginning(void **state)
+{
+	const struct mosaic_pair set[] = { { "set", "vol" } };
+	struct scratch *s = *state;
+	struct error err = { 0 };
+
+	check_owner(s, "vol", "");
+	assert_int_equal(mosaic_is_foreign(s->mosaic, "vol", &err), 0);
+	assert_ok(mosaic_set_owner(s->mosaic, "mine", &err), &err);
+	assert_int_equal(mosaic_is_foreign(s->mosaic, "vol", &err), 0);
+	commit_hello(s, "tree 2");
+	assert_ok(mosaic_create(s->mosaic, "made", NULL, &err), &err);
+	assert_ok(mosaic_clone(s->mosaic, "clone", "tree 2", &err), &err);
+	assert_ok(mosaic_snapshot(s->mosaic, "snap", "clone", &err), &err);
+	assert_ok(mosaic_snapshot_set(s->mosaic, set, 1, NULL, &err), &err);
+	check_owner(s, "tree 2", "mine");
+	check_owner(s, "made", "mine");
+	check_owner(s, "clone", "mine");
+	check_owner(s, "snap", "mine");
+	check_owner(s, "set", "mine");
+	assert_int_equal(mosaic_is_foreign(s->mosaic, "made", &err), 0);
+
+	/* who rolls back does not take it over */
+	assert_ok(mosaic_set_owner(s->mosaic, "yours", &err), &err);
+	assert_int_equal(mosaic_is_foreign(s->mosaic, "clone", &err), 1);
+	assert_ok(mosaic_rollback(s->mosaic, "clone", "snap", &err), &err);
+	check_owner(s, "clone", "mine");
+	assert_ok(mosaic_rollback(s->mosaic, "vol", "set", &err), &err);
+	check_owner(s, "vol", "");
+	assert_ok(mosaic_set_owner(s->mosaic, NULL, &err), &err);
+	assert_int_equal(mosaic_is_foreign(s->mosaic, "clone", &err), 1);
+	assert_ok(mosaic_clone(s->mosaic, "nobody", "tree 2", &err), &err);
+	check_owner(s, "nobody", "");
+	assert_int_equal(mosaic_set_owner(s->mosaic, "a/b", &err), -EINVAL);
+	assert_int_equal(mosaic_is_foreign(s->mosaic, "none", &err), -ENOENT);
+}
+
 #define PLAIN(test)   cmocka_unit_test_setup_teardown(test, plain_setup, scratch_teardown)
 #define OVERLAY(test) cmocka_unit_test_setup_teardown(test, overlay_setup, scratch_teardown)
 
@@ -381,6 +430,8 @@ int main(void)
 		OVERLAY(readers_do_not_block_copies),
 		PLAIN(readers_of_a_made_volume_keep_it),
 		OVERLAY(readers_of_a_made_volume_keep_it),
+		PLAIN(owners_are_there_from_the_beginning),
+		OVERLAY(owners_are_there_from_the_beginning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
