@@ -150,11 +150,10 @@ int mosaic_snapshot(struct mosaic *m, const char *name, const char *from, struct
 		r = need_copy(m, "take snapshots", err);
 	if (r == 0)
 		r = copy_volume(m, name, from, true, err);
-	if (r == 0)
-		r = sync_all(m, err);
-	if (r == 0)
-		volume_event(m, MOSAIC_EVENT_SNAPSHOT, name, from);
-	return r;
+	if (r < 0)
+		return r;
+	volume_event(m, MOSAIC_EVENT_SNAPSHOT, name, from);
+	return sync_all(m, err);
 }
 
 /* ---- several at once ------------------------------------------------------------------------- */
@@ -384,10 +383,10 @@ int mosaic_rollback(struct mosaic *m, const char *name, const char *snapshot, st
 		r = mosaic_sync(m, err);
 	if (r == 0)
 		r = exchange(m, &s, name, err);
-	if (r == 0)
-		r = volume_sync_names(m, err);
-	mosaic_discard(m, &s); /* what the volume was */
-	if (r == 0)
+	if (r == 0) {
 		volume_event(m, MOSAIC_EVENT_ROLLBACK, name, snapshot);
+		r = volume_sync_names(m, err);
+	}
+	mosaic_discard(m, &s); /* what the volume was */
 	return r;
 }

@@ -359,7 +359,7 @@ bool receive_is_kept(int dirfd);
 
 /* ---- remove.c -------------------------------------------------------------------------------- */
 
-/* mosaic_drop() for a name that is the volume's. */
+/* mosaic_drop() for a name that is the volume's, without telling of it. 1: there was none. */
 int volume_drop(struct mosaic *m, const char *name, unsigned flags, struct error *err) _must_check_;
 
 /* ---- mount.c --------------------------------------------------------------------------------- */

@@ -412,9 +412,9 @@ struct mosaic_send {
 
 /* name is a snapshot or nobody has it mounted writable: -EBUSY; with MOSAIC_SNAPSHOT_LIVE it is
  * sent as it is now, whoever writes. how may be NULL. To resume, the stream is made again as far as
- * the other end has it, and compared: -ESTALE when it would be another one (the volume was written to, or it is a
- * native stream that the driver does not make the same way twice). -EPIPE: the reader has gone;
- * SIGPIPE is not raised. */
+ * the other end has it, and compared: -ESTALE when it would be another one (the volume was written
+ * to, or it is a native stream that the driver does not make the same way twice). -EPIPE: the
+ * reader has gone; SIGPIPE is not raised. */
 int mosaic_send(struct mosaic *m, const char *name, const struct mosaic_send *how, int fd,
 		struct error *err) MOSAIC_MUST_CHECK;
 
@@ -468,8 +468,10 @@ struct mosaic_event {
 	char other[512];
 };
 
-/* Follows what happens from now on, or with MOSAIC_EVENTS_ALL also what is remembered (since
- * somebody first followed, the last 1 to 2 MiB). mosaic_events_fd() is readable when there may be
+/* Follows what happens to volumes, whoever does it: one event for each thing that was done. What
+ * failed is told to its caller alone. A volume that a set of snapshots gets after its maker died
+ * (mosaic_collect()) is told of like the others. From now on, or with MOSAIC_EVENTS_ALL also what is
+ * remembered (since somebody first followed, the last 1 to 2 MiB). mosaic_events_fd() is readable when there may be
  * more; mosaic_events_next() gives one: 1, or 0 when there is none now. -EOVERFLOW: some were lost,
  * for they were not read for too long; the next call goes on. */
 struct mosaic_events;
@@ -504,8 +506,10 @@ int mosaic_check(struct mosaic *m, unsigned flags,
 		 int (*fn)(const struct mosaic_problem *p, void *arg), void *arg, unsigned *ret_n,
 		 struct error *err) MOSAIC_MUST_CHECK;
 
-/* What the library does, step by step, for whoever wants to see it. One function for the process;
- * NULL: none. */
+/* What the library does, for whoever wants to see it: MOSAIC_LOG_INFO, every event, and what was
+ * removed or mended; MOSAIC_LOG_DEBUG, also what is opened, begun to be made or moved away, and
+ * programs that are run; MOSAIC_LOG_WARNING and _ERROR, what went wrong and failed nobody. One
+ * function for the process; NULL: none. */
 enum mosaic_log_level {
 	MOSAIC_LOG_ERROR = 1,
 	MOSAIC_LOG_WARNING,

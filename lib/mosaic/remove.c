@@ -142,6 +142,7 @@ static int drop(struct mosaic *m, const char *name, bool may_be_parent, struct e
 			return drop_here(m, volume, name, err);
 		return error_set(err, -errno, "cannot move volume %s away", name);
 	}
+	mosaic_log(MOSAIC_LOG_DEBUG, "%s: %s moved to %s", m->location, volume, gone);
 	/* A clone made meanwhile either is seen here, or finds its parent gone and gives up. */
 	r = may_be_parent ? refuse_parent(m, name, err) : 0;
 	if (r == 0)
@@ -166,16 +167,12 @@ int volume_drop(struct mosaic *m, const char *name, unsigned flags, struct error
 		if (r == -ENOENT && volume_find(m, name, NULL) == VOLUME_NONE) {
 			if (err) /* somebody else has dropped it just now */
 				*err = (struct error){ 0 };
-			return 0;
+			return 1;
 		}
 	} else if (r == 0) {
 		v.dirfd = lock_unchecked(m, name);
 	}
-	if (r == 0)
-		r = drop(m, name, may_be_parent, err);
-	if (r == 0)
-		volume_event(m, MOSAIC_EVENT_DROP, name, "");
-	return r < 0 ? r : 0;
+	return r < 0 ? r : drop(m, name, may_be_parent, err);
 }
 
 int mosaic_drop(struct mosaic *m, const char *name, unsigned flags, struct error *err)
@@ -183,7 +180,11 @@ int mosaic_drop(struct mosaic *m, const char *name, unsigned flags, struct error
 	char mapped[MOSAIC_NAME_MAX + 1];
 	int r = volume_name(m, &name, mapped, err);
 
-	return r < 0 ? r : volume_drop(m, name, flags, err);
+	if (r == 0)
+		r = volume_drop(m, name, flags, err);
+	if (r == 0)
+		volume_event(m, MOSAIC_EVENT_DROP, name, "");
+	return r < 0 ? r : 0;
 }
 
 struct collection {
@@ -234,7 +235,7 @@ static int name_staged(int dirfd, const char *name, void *arg)
 {
 	struct mosaic *m = arg;
 	struct mosaic_staged s = MOSAIC_STAGED_NONE;
-	char path[VOLUME_PATH];
+	char path[VOLUME_PATH], from[MOSAIC_NAME_MAX + 1];
 	ssize_t len = readlinkat(dirfd, name, s.name, sizeof(s.name) - 1);
 	int r;
 
@@ -249,7 +250,13 @@ static int name_staged(int dirfd, const char *name, void *arg)
 		return errno == ENOENT ? 0 : -errno;
 	r = volume_finish(m, &s, name, NULL);
 	cleanup_close(&s.lock_fd);
-	return r < 0 ? r : 0;
+	if (r != 0)
+		return r < 0 ? r : 0;
+	volume_path(path, name, "origin");
+	len = readlinkat(m->dirfd, path, from, sizeof(from) - 1);
+	from[len < 0 ? 0 : len] = '\0';
+	volume_event(m, MOSAIC_EVENT_SNAPSHOT, name, from);
+	return 0;
 }
 
 /* Snapshots of several volumes whose maker died naming them get the rest of their names (copy.c).
@@ -300,9 +307,12 @@ static int collect_entry(int dirfd, const char *name, void *arg)
 	if (c->fn)
 		return is_named(dirfd, name, fd) ? tell(c, name) : 0;
 	r = take_apart(c->m, c->volumes ? "volumes" : "staging", name, c->err);
-	if (r == 0)
-		c->n++;
-	return r;
+	if (r < 0)
+		return r;
+	mosaic_log(MOSAIC_LOG_INFO, "%s: removed the leftover %s/%s", c->m->location,
+		   c->volumes ? "volumes" : "staging", name);
+	c->n++;
+	return 0;
 }
 
 static int collect(struct collection *c, const char *where)

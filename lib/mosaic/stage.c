@@ -69,6 +69,7 @@ int volume_begin(struct mosaic *m, struct mosaic_staged *ret, struct error *err)
 		mosaic_discard(m, &s);
 		return error_set(err, r, "cannot mark a directory in %s/staging", m->location);
 	}
+	mosaic_log(MOSAIC_LOG_DEBUG, "%s: begun to make staging/%s", m->location, s.name);
 	*ret = s;
 	return 0;
 }
@@ -174,11 +175,10 @@ int mosaic_commit(struct mosaic *m, struct mosaic_staged *s, const char *name, s
 	r = volume_finish(m, s, name, err);
 	if (r == MOSAIC_EXISTS)
 		mosaic_discard(m, s);
-	if (r == 0)
-		r = volume_sync_names(m, err);
-	if (r == 0)
-		volume_event(m, MOSAIC_EVENT_COMMIT, name, "");
-	return r;
+	if (r != 0)
+		return r;
+	volume_event(m, MOSAIC_EVENT_COMMIT, name, "");
+	return volume_sync_names(m, err);
 }
 
 static bool has_file_system(const struct mosaic *m, const char *fs)
@@ -257,11 +257,10 @@ int mosaic_create(struct mosaic *m, const char *name, const struct mosaic_create
 	if (r == MOSAIC_EXISTS)
 		r = error_set(err, -EEXIST, "there is a volume %s already.", name);
 	mosaic_discard(m, &s);
-	if (r == 0)
-		r = volume_sync_names(m, err);
-	if (r == 0)
-		volume_event(m, MOSAIC_EVENT_CREATE, name, "");
-	return r;
+	if (r < 0)
+		return r;
+	volume_event(m, MOSAIC_EVENT_CREATE, name, "");
+	return volume_sync_names(m, err);
 }
 
 int mosaic_sync(struct mosaic *m, struct error *err)
