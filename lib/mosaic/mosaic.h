@@ -469,11 +469,11 @@ struct mosaic_event {
 };
 
 /* Follows what happens to volumes, whoever does it: one event for each thing that was done. What
- * failed is told to its caller alone. A volume that a set of snapshots gets after its maker died
- * (mosaic_collect()) is told of like the others. From now on, or with MOSAIC_EVENTS_ALL also what is
- * remembered (since somebody first followed, the last 1 to 2 MiB). mosaic_events_fd() is readable when there may be
- * more; mosaic_events_next() gives one: 1, or 0 when there is none now. -EOVERFLOW: some were lost,
- * for they were not read for too long; the next call goes on. */
+ * failed is told to its caller alone; who dies between doing and telling has told nobody. From now
+ * on, or with MOSAIC_EVENTS_ALL also what is remembered (since somebody first followed, the last 1
+ * to 2 MiB). mosaic_events_fd() is readable when there may be more; mosaic_events_next() gives one:
+ * 1, or 0 when there is none now. -EOVERFLOW: some were lost, for they were not read for too long;
+ * the next call goes on. */
 struct mosaic_events;
 enum mosaic_events_flags { MOSAIC_EVENTS_ALL = 1 };
 int mosaic_events_open(struct mosaic *m, unsigned flags, struct mosaic_events **ret,
