@@ -135,6 +135,8 @@ int mosaic_attach(struct mosaic *m, const char *name, unsigned flags,
 	int r = volume_name(m, &name, mapped, err);
 
 	if (r == 0)
+		r = volume_check_flags(flags, MOSAIC_ATTACH_READONLY | MOSAIC_ATTACH_KEEP, err);
+	if (r == 0)
 		r = need_devices(m, err);
 	if (r == 0)
 		r = volume_open_shared(m, name, &v, err);

@@ -323,6 +323,9 @@ int volume_name(const struct mosaic *m, const char **name, char room[MOSAIC_NAME
 /* -EINVAL for a name that no volume can have. */
 int volume_check_name(const char *name, struct error *err) _must_check_;
 
+/* -EINVAL for flags that are not among the known. */
+int volume_check_flags(unsigned flags, unsigned known, struct error *err) _must_check_;
+
 /* A lock among those who bring the volume up, change its size or keep it: returned as a descriptor
  * to close. Not to be held while waiting for anything but the kernel and children. */
 int volume_serialise(const struct volume *v, struct error *err) _must_check_;

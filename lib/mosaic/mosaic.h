@@ -194,14 +194,15 @@ int mosaic_stage(struct mosaic *m, struct mosaic_staged *ret, int *ret_fd,
 
 /* Makes the staged tree the read-only volume name, durably (syncfs before the rename).
  * MOSAIC_EXISTS (1) when the name is taken already: the staged tree is then discarded. After an
- * error it is still staged. */
+ * error it is still staged, but where only the last sync failed: then lock_fd is -1. -EINVAL when
+ * nothing is staged. */
 enum { MOSAIC_EXISTS = 1 };
 int mosaic_commit(struct mosaic *m, struct mosaic_staged *s, const char *name,
 		  struct error *err) MOSAIC_MUST_CHECK;
 void mosaic_discard(struct mosaic *m, struct mosaic_staged *s); /* nothing staged: no-op */
 
 /* An empty writable volume, durable on return. -EEXIST; -EOPNOTSUPP for what the driver has no
- * means for: nothing asked for is ignored. */
+ * means for, -EINVAL for flags that there are not: nothing asked for is ignored. */
 enum mosaic_create_flags { MOSAIC_CREATE_RAW = 1 };
 struct mosaic_create {
 	uint64_t size;  /* bytes; 0: the driver's default, or no limit */
@@ -243,7 +244,7 @@ int mosaic_rollback(struct mosaic *m, const char *name, const char *snapshot,
 		    struct error *err) MOSAIC_MUST_CHECK;
 
 /* The volume's size, or its quota (0: none). Growing works while it is mounted. -ENOSPC names how
- * much it holds when it holds more; -EOPNOTSUPP. */
+ * much it holds when it holds more; -EOPNOTSUPP; -EROFS for a volume that is read-only. */
 int mosaic_resize(struct mosaic *m, const char *name, uint64_t bytes,
 		  struct error *err) MOSAIC_MUST_CHECK;
 
@@ -485,7 +486,8 @@ void mosaic_events_close(struct mosaic_events *e);
 
 /* ---- care ------------------------------------------------------------------------------------ */
 
-/* Removes what dead makers left in staging. *ret_n: how many. */
+/* Removes what dead makers left in staging, and in volumes what never became one. *ret_n: how many.
+ * Snapshots of a set whose maker died naming them get the rest of their names. */
 int mosaic_collect(struct mosaic *m, unsigned *ret_n, struct error *err) MOSAIC_MUST_CHECK;
 
 /* Calls fn for each of these instead: where it is below the location, "staging/NAME". */

@@ -10,8 +10,10 @@ int volume_mount(struct mosaic *m, const char *name, const struct mosaic_mount *
 	struct mosaic_mount own = how ? *how : (struct mosaic_mount){ 0 };
 	_volume_ struct volume v = VOLUME_CLOSED;
 	_close_ int fd = -1, lock = -1;
-	int r = volume_open_shared(m, name, &v, err);
+	int r = volume_check_flags(own.flags, MOSAIC_MOUNT_READONLY | MOSAIC_MOUNT_VOLATILE, err);
 
+	if (r == 0)
+		r = volume_open_shared(m, name, &v, err);
 	if (r < 0)
 		return r;
 	if (v.raw)

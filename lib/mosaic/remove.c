@@ -181,6 +181,8 @@ int mosaic_drop(struct mosaic *m, const char *name, unsigned flags, struct error
 	int r = volume_name(m, &name, mapped, err);
 
 	if (r == 0)
+		r = volume_check_flags(flags, MOSAIC_DROP_UNCHECKED, err);
+	if (r == 0)
 		r = volume_drop(m, name, flags, err);
 	if (r == 0)
 		volume_event(m, MOSAIC_EVENT_DROP, name, "");

@@ -163,6 +163,8 @@ int mosaic_commit(struct mosaic *m, struct mosaic_staged *s, const char *name, s
 	char mapped[MOSAIC_NAME_MAX + 1];
 	int r = volume_name(m, &name, mapped, err);
 
+	if (r == 0 && s->lock_fd < 0)
+		r = error_set(err, -EINVAL, "nothing is staged that could become volume %s.", name);
 	if (r < 0)
 		return r;
 	if (volume_find(m, name, NULL) > 0) { /* saves the sync; the rename decides */
@@ -193,7 +195,10 @@ static bool has_file_system(const struct mosaic *m, const char *fs)
 static int check_how(const struct mosaic *m, struct mosaic_create *how, struct error *err)
 {
 	bool raw = how->flags & MOSAIC_CREATE_RAW;
+	int r = volume_check_flags(how->flags, MOSAIC_CREATE_RAW, err);
 
+	if (r < 0)
+		return r;
 	if (raw && !(m->features & MOSAIC_RAW))
 		return error_set(err, -EOPNOTSUPP, "the driver %s has no raw volumes.",
 				 m->driver->name);

@@ -55,6 +55,12 @@ int volume_check_name(const char *name, struct error *err)
 		shown, MOSAIC_NAME_MAX);
 }
 
+int volume_check_flags(unsigned flags, unsigned known, struct error *err)
+{
+	return flags & ~known ? error_set(err, -EINVAL, "there are no flags %#x.", flags & ~known)
+			      : 0;
+}
+
 int volume_name(const struct mosaic *m, const char **name, char room[MOSAIC_NAME_MAX + 1],
 		struct error *err)
 {

@@ -364,6 +364,27 @@ static void readers_of_a_made_volume_keep_it(void **state)
 	umount_here(s, &fd, "vol");
 }
 
+/* ---- what there is not ----------------------------------------------------------------------- */
+
+static void what_there_is_not_is_refused(void **state)
+{
+	const struct mosaic_create made = { .flags = 1U << 9 };
+	const struct mosaic_mount how = { .flags = 1U << 9 };
+	struct mosaic_staged none = MOSAIC_STAGED_NONE;
+	struct scratch *s = *state;
+	struct error err = { 0 };
+	int fd = -1;
+
+	assert_int_equal(mosaic_create(s->mosaic, "made", &made, &err), -EINVAL);
+	assert_false(mosaic_have(s->mosaic, "made"));
+	assert_int_equal(mosaic_mount(s->mosaic, "vol", &how, &fd, &err), -EINVAL);
+	assert_int_equal(fd, -1);
+	assert_int_equal(mosaic_drop(s->mosaic, "vol", 1U << 9, &err), -EINVAL);
+	assert_true(mosaic_have(s->mosaic, "vol"));
+	assert_int_equal(mosaic_commit(s->mosaic, &none, "made", &err), -EINVAL);
+	assert_non_null(strstr(err.text, "nothing is staged"));
+}
+
 /* ---- owners ---------------------------------------------------------------------------------- */
 
 static void check_owner(struct scratch *s, const char *name, const char *owner)
@@ -430,6 +451,7 @@ int main(void)
 		OVERLAY(readers_do_not_block_copies),
 		PLAIN(readers_of_a_made_volume_keep_it),
 		OVERLAY(readers_of_a_made_volume_keep_it),
+		PLAIN(what_there_is_not_is_refused),
 		PLAIN(owners_are_there_from_the_beginning),
 		OVERLAY(owners_are_there_from_the_beginning),
 	};
