@@ -124,7 +124,8 @@ static bool is_known(const struct cli *cli, const char *uuid)
 	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* "pod.UUID.app" of no pod. */
+/* "pod.UUID.app" of no pod of this root. Another root may share the mosaic: its volumes are left
+ * alone. */
 static bool is_orphan(const struct cli *cli, const char *volume)
 {
 	char uuid[UUID_TEXT];
@@ -139,6 +140,7 @@ static bool is_orphan(const struct cli *cli, const char *volume)
 
 struct orphans {
 	const struct cli *cli;
+	struct mosaic *mosaic;
 	json_t *names;
 };
 
@@ -146,14 +148,14 @@ static int orphan_note(const struct mosaic_volume *v, void *arg)
 {
 	struct orphans *o = arg;
 
-	if (!is_orphan(o->cli, v->name))
+	if (!is_orphan(o->cli, v->name) || mosaic_is_foreign(o->mosaic, v->name, NULL) != 0)
 		return 0;
 	return json_array_append_new(o->names, json_string(v->name)) < 0 ? -ENOMEM : 0;
 }
 
 static int sweep_volumes(struct sweep *s, struct mosaic *mosaic, struct error *err)
 {
-	struct orphans o = { s->cli, json_array() };
+	struct orphans o = { s->cli, mosaic, json_array() };
 	int r = o.names ? mosaic_each(mosaic, orphan_note, &o, err) : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < json_array_size(o.names); i++) {

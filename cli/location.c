@@ -1,6 +1,7 @@
 /* Where things are: paths that are typed, and the mosaic. */
 #include "cli/cli.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 int cli_path_set(char *dst, size_t size, const char *path, struct error *err)
@@ -103,9 +104,54 @@ static int open_usual(const struct cli *cli, const char *volume_map, unsigned fl
 	return r;
 }
 
+/* What a root is known by in a mosaic that several share: ROOT/id, a UUID, made when it is first
+ * wanted. -ENOENT: there is no root. */
+static int read_id(int root, char id[UUID_TEXT])
+{
+	_free_ char *text = NULL;
+	int r = file_read(root, "id", UUID_TEXT, &text, NULL);
+
+	if (r < 0)
+		return r;
+	text[strcspn(text, "\n")] = '\0';
+	if (!uuid_is(text))
+		return -EBADMSG;
+	memcpy(id, text, UUID_TEXT);
+	return 0;
+}
+
+static int root_id(const char *path, char id[UUID_TEXT])
+{
+	_close_ int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char text[UUID_TEXT + 1], made[UUID_TEXT];
+	int r = root < 0 ? -errno : read_id(root, id);
+
+	if (root < 0 || r != -ENOENT)
+		return r;
+	r = uuid_new(made);
+	if (r < 0)
+		return r;
+	snprintf(text, sizeof(text), "%s\n", made);
+	r = file_write(root, "id", text, UUID_TEXT, 0644, FILE_SYNC | FILE_EXCLUSIVE);
+	return r < 0 && r != -EEXIST ? r : read_id(root, id);
+}
+
+/* Without a root, or where it cannot be written to, nothing is ours. */
+static int own(const struct cli *cli, struct mosaic *m, struct error *err)
+{
+	char id[UUID_TEXT];
+	int r = root_id(cli->dirs.root, id);
+
+	if (r == -ENOENT || r == -EROFS || r == -EACCES)
+		return 0;
+	return r < 0 ? error_set(err, r, "cannot read %s/id", cli->dirs.root)
+		     : mosaic_set_owner(m, id, err);
+}
+
 int cli_mosaic_open(const struct cli *cli, const char *volume_map, unsigned flags,
 		    struct mosaic **ret, struct error *err)
 {
+	_mosaic_ struct mosaic *m = NULL;
 	int r = 0;
 
 	/* root file systems hold set-user-ID programs */
@@ -113,6 +159,12 @@ int cli_mosaic_open(const struct cli *cli, const char *volume_map, unsigned flag
 		r = make_dirs(cli->dirs.root, 0700);
 	if (r < 0)
 		return error_set(err, r, "cannot make %s", cli->dirs.root);
-	return cli->mosaic_given ? open_given(cli, volume_map, flags, ret, err)
-				 : open_usual(cli, volume_map, flags, ret, err);
+	r = cli->mosaic_given ? open_given(cli, volume_map, flags, &m, err)
+			      : open_usual(cli, volume_map, flags, &m, err);
+	if (r == 0)
+		r = own(cli, m, err);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(&m);
+	return 0;
 }

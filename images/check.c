@@ -169,6 +169,8 @@ static int add_stray_volume(const struct mosaic_volume *volume, void *arg)
 
 	if (!str_starts(volume->name, "image.") && !str_starts(volume->name, "chain."))
 		return 0;
+	if (mosaic_is_foreign(v->im->mosaic, volume->name, NULL) != 0)
+		return 0; /* of another root that shares the mosaic */
 	return has_text(&v->needed, volume->name) ? 0 : add_text(&v->stray, volume->name);
 }
 

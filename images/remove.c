@@ -121,6 +121,14 @@ int images_own_chain(const struct images *im, const char *id, char *ret)
 	return 1;
 }
 
+/* What another root that shares the mosaic has rendered stays. */
+static int drop_own(const struct images *im, const char *volume, struct error *err)
+{
+	return mosaic_is_foreign(im->mosaic, volume, NULL) == 1
+		       ? 0
+		       : mosaic_drop(im->mosaic, volume, MOSAIC_DROP_UNCHECKED, err);
+}
+
 /* Who found out that nobody uses it holds the lock. A clone made meanwhile is -EBUSY. */
 int images_remove_unused(const struct images *im, const char *id, struct error *err)
 {
@@ -129,9 +137,9 @@ int images_remove_unused(const struct images *im, const char *id, struct error *
 
 	store_volume_name(volume, id);
 	if (r == 1)
-		r = mosaic_drop(im->mosaic, chain, MOSAIC_DROP_UNCHECKED, err);
+		r = drop_own(im, chain, err);
 	if (r == 0)
-		r = mosaic_drop(im->mosaic, volume, MOSAIC_DROP_UNCHECKED, err);
+		r = drop_own(im, volume, err);
 	return r == 0 ? store_remove(im->store, id, err) : r;
 }
 
@@ -243,8 +251,13 @@ static int add_needed(const struct store_info *info, void *arg)
 	return r == 1 ? add_volume(needed, name) : r;
 }
 
+/* Another root that shares the mosaic has images of its own. */
 static int add_ours(const struct mosaic_volume *v, void *arg)
 {
+	const struct volumes *all = arg;
+
+	if (mosaic_is_foreign(all->im->mosaic, v->name, NULL) != 0)
+		return 0;
 	return str_starts(v->name, "image.") || str_starts(v->name, "chain.")
 		       ? add_volume(arg, v->name)
 		       : 0;

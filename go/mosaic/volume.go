@@ -97,6 +97,41 @@ func (m *Mosaic) Usage(name string) (u Usage, err error) {
 	return u, err
 }
 
+// SetOwner says whose everything is that is made with m from now on; "": nobody's, as at first. It
+// is for several users that share one mosaic.
+func (m *Mosaic) SetOwner(owner string) error {
+	var t texts
+	defer t.free()
+	c := t.orNull(owner)
+	if err := t.check(); err != nil {
+		return err
+	}
+	return m.do(func(p *C.struct_mosaic, e *C.struct_error) C.int { return C.mosaic_set_owner(p, c, e) })
+}
+
+// Owner is whose a volume is; "" when it has no owner.
+func (m *Mosaic) Owner(name string) (owner string, err error) {
+	var c [C.MOSAIC_NAME_MAX + 1]C.char
+	err = m.named(name, func(p *C.struct_mosaic, name *C.char, e *C.struct_error) C.int {
+		return C.mosaic_get_owner(p, name, &c[0], e)
+	})
+	if err == nil {
+		owner = C.GoString(&c[0])
+	}
+	return owner, err
+}
+
+// IsForeign tells whether a volume has an owner that is not the one of SetOwner.
+func (m *Mosaic) IsForeign(name string) (bool, error) {
+	foreign := false
+	err := m.named(name, func(p *C.struct_mosaic, name *C.char, e *C.struct_error) C.int {
+		r := C.mosaic_is_foreign(p, name, e)
+		foreign = r == 1
+		return r
+	})
+	return foreign, err
+}
+
 // CreateOptions say what a new volume is.
 type CreateOptions struct {
 	Size uint64 // bytes; 0: the driver's default, or no limit
@@ -196,8 +231,8 @@ func (m *Mosaic) two(a, b string, fn func(p *C.struct_mosaic, a, b *C.char, e *C
 	})
 }
 
-// Clone makes a writable copy of from. Unless the driver has FeatureSnapshotLive, nobody may be
-// writing to from: syscall.EBUSY. A power cut may take the clone back until Sync.
+// Clone makes a writable copy of from. Unless the driver has FeatureSnapshotLive, nobody may have
+// from mounted writable: syscall.EBUSY. A power cut may take the clone back until Sync.
 func (m *Mosaic) Clone(name, from string) error {
 	return m.two(name, from, func(p *C.struct_mosaic, name, from *C.char, e *C.struct_error) C.int {
 		return C.mosaic_clone(p, name, from, e)

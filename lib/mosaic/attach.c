@@ -135,6 +135,8 @@ int mosaic_attach(struct mosaic *m, const char *name, unsigned flags,
 	int r = volume_name(m, &name, mapped, err);
 
 	if (r == 0)
+		r = volume_check_flags(flags, MOSAIC_ATTACH_READONLY | MOSAIC_ATTACH_KEEP, err);
+	if (r == 0)
 		r = need_devices(m, err);
 	if (r == 0)
 		r = volume_open_shared(m, name, &v, err);
@@ -253,13 +255,20 @@ int mosaic_detach(struct mosaic *m, const char *name, struct error *err)
 int mosaic_get_device(struct mosaic *m, const char *name, char device[MOSAIC_DEVICE_MAX],
 		      struct error *err)
 {
-	_volume_ struct volume v = VOLUME_CLOSED;
 	char mapped[MOSAIC_NAME_MAX + 1];
 	int r = volume_name(m, &name, mapped, err);
 
 	if (r == 0)
 		r = need_devices(m, err);
-	if (r == 0)
+	if (r < 0)
+		return r;
+	for (;;) {
+		_volume_ struct volume v = VOLUME_CLOSED;
+
 		r = volume_open(m, name, &v, err);
-	return r < 0 ? r : m->driver->device(m, &v, device, err);
+		if (r == 0)
+			r = m->driver->device(m, &v, device, err);
+		if (!volume_read_again(m, &v, r, err))
+			return r;
+	}
 }

@@ -19,24 +19,20 @@ static bool is_read_only(const struct volume *v)
 	return v->kind == VOLUME_TREE || v->kind == VOLUME_LAYER;
 }
 
-/* Locked; looked at once more, because another copy may have changed what it stands on. */
-static int need_unused(struct mosaic *m, struct volume *v, const char *what, struct error *err)
-{
-	int r = volume_need_unused(m, v, what, err);
-
-	return r < 0 ? r : volume_look(m, v, err);
-}
-
+/* *ret_used: somebody has it mounted, and only reads. */
 static int open_source(struct mosaic *m, const char *from, const char *what, struct volume *ret,
-		       struct error *err)
+		       bool *ret_used, struct error *err)
 {
 	_volume_ struct volume v = VOLUME_CLOSED;
-	int r = volume_open(m, from, &v, err);
+	int r = volume_open_shared(m, from, &v, err);
 
-	if (r == 0 && !is_read_only(&v) && !(m->features & MOSAIC_SNAPSHOT_LIVE))
-		r = need_unused(m, &v, what, err);
 	if (r < 0)
 		return r;
+	*ret_used = false;
+	if (!is_read_only(&v) && !(m->features & MOSAIC_SNAPSHOT_LIVE)) {
+		volume_close(&v); /* its lock would be in the way */
+		return volume_open_unwritten(m, from, what, ret, ret_used, err);
+	}
 	*ret = v;
 	v.dirfd = -1;
 	return 0;
@@ -92,14 +88,15 @@ static int copy_volume(struct mosaic *m, const char *name, const char *from, boo
 {
 	struct mosaic_staged s = MOSAIC_STAGED_NONE;
 	_volume_ struct volume source = VOLUME_CLOSED;
+	bool used;
 	int r;
 
-	r = open_source(m, from, read_only ? "snapshot" : "clone", &source, err);
+	r = open_source(m, from, read_only ? "snapshot" : "clone", &source, &used, err);
 	if (r < 0)
 		return r;
 	r = begin_copy(m, &source, &s, err);
 	if (r == 0) {
-		const struct volume_copy c = { s.lock_fd, &source, read_only };
+		const struct volume_copy c = { s.lock_fd, &source, read_only, used };
 
 		r = m->driver->copy(m, &c, err);
 	}
@@ -153,11 +150,10 @@ int mosaic_snapshot(struct mosaic *m, const char *name, const char *from, struct
 		r = need_copy(m, "take snapshots", err);
 	if (r == 0)
 		r = copy_volume(m, name, from, true, err);
-	if (r == 0)
-		r = sync_all(m, err);
-	if (r == 0)
-		volume_event(m, MOSAIC_EVENT_SNAPSHOT, name, from);
-	return r;
+	if (r < 0)
+		return r;
+	volume_event(m, MOSAIC_EVENT_SNAPSHOT, name, from);
+	return sync_all(m, err);
 }
 
 /* ---- several at once ------------------------------------------------------------------------- */
@@ -189,6 +185,28 @@ static void set_free(struct set *s)
 	free(s->copies);
 }
 
+/* One volume may be in the set several times: all of these are one open file, or they would lock
+ * each other out. */
+static int set_open_source(struct set *s, size_t i, bool quiet, bool *used, struct error *err)
+{
+	const char *from = s->pairs[i].from;
+	struct volume *v = &s->from[i];
+	int r;
+
+	for (size_t k = 0; k < i; k++)
+		if (str_eq(s->pairs[k].from, from)) {
+			*v = s->from[k];
+			*used = s->copies[k].used;
+			v->dirfd = fcntl(s->from[k].dirfd, F_DUPFD_CLOEXEC, 3);
+			return v->dirfd < 0 ? error_set(err, -errno, "volume %s", from) : 0;
+		}
+	r = volume_open(s->m, from, v, err);
+	if (r < 0 || quiet || is_read_only(v) || s->m->features & MOSAIC_SNAPSHOT_SET)
+		return r;
+	volume_close(v);
+	return volume_open_unwritten(s->m, from, "snapshot", v, used, err);
+}
+
 static int set_open(struct set *s, bool quiet, struct error *err)
 {
 	s->from = calloc(s->n, sizeof(*s->from));
@@ -204,6 +222,7 @@ static int set_open(struct set *s, bool quiet, struct error *err)
 	}
 	for (size_t i = 0; i < s->n; i++) {
 		struct mosaic_pair *p = &s->pairs[i];
+		bool used = quiet;
 		int r;
 
 		*p = s->wanted[i];
@@ -211,16 +230,13 @@ static int set_open(struct set *s, bool quiet, struct error *err)
 		if (r == 0 && volume_find(s->m, p->name, NULL) > 0)
 			r = error_set(err, -EEXIST, "there is a volume %s already.", p->name);
 		if (r == 0)
-			r = volume_open(s->m, p->from, &s->from[i], err);
-		if (r == 0 && !quiet && !is_read_only(&s->from[i]) &&
-		    !(s->m->features & MOSAIC_SNAPSHOT_SET))
-			r = need_unused(s->m, &s->from[i], "snapshot", err);
+			r = set_open_source(s, i, quiet, &used, err);
 		if (r == 0)
 			r = begin_copy(s->m, &s->from[i], &s->staged[i], err);
 		if (r < 0)
 			return r;
 		s->copies[i] = (struct volume_copy){ s->staged[i].lock_fd, &s->from[i],
-						     .read_only = true, .used = quiet };
+						     .read_only = true, .used = used };
 	}
 	return 0;
 }
@@ -232,8 +248,12 @@ static int set_copy(struct set *s, struct error *err)
 
 	if (d->snapshot_set)
 		return d->snapshot_set(s->m, s->copies, s->n, err);
-	for (size_t i = 0; i < s->n && r == 0; i++)
-		r = d->copy(s->m, &s->copies[i], err);
+	for (size_t i = 0; i < s->n && r == 0; i++) {
+		/* the copy before may have been of the same volume, and have changed it */
+		r = volume_look(s->m, &s->from[i], err);
+		if (r == 0)
+			r = d->copy(s->m, &s->copies[i], err);
+	}
 	return r;
 }
 
@@ -322,41 +342,51 @@ static int exchange(struct mosaic *m, const struct mosaic_staged *s, const char 
 	return 0;
 }
 
+static int open_target(struct mosaic *m, const char *name, struct volume *ret, struct error *err)
+{
+	int kind = volume_need(m, name, NULL, err);
+
+	if (kind == VOLUME_TREE || kind == VOLUME_LAYER)
+		return error_set(err, -EROFS,
+				 "volume %s is read-only: there is nothing to roll back.", name);
+	return kind < 0 ? kind : volume_open_unused(m, name, "rollback", ret, err);
+}
+
 int mosaic_rollback(struct mosaic *m, const char *name, const char *snapshot, struct error *err)
 {
 	_volume_ struct volume v = VOLUME_CLOSED, source = VOLUME_CLOSED;
 	struct mosaic_staged s = MOSAIC_STAGED_NONE;
 	struct names names;
+	bool used = false;
 	int r = take_names(m, &name, &snapshot, &names, err);
 
+	if (r == 0 && str_eq(name, snapshot))
+		r = error_set(err, -EINVAL, "volume %s cannot be rolled back to itself.", name);
 	if (r == 0)
 		r = need_copy(m, "roll a volume back", err);
 	if (r == 0)
-		r = volume_open(m, name, &v, err);
-	if (r == 0 && is_read_only(&v))
-		r = error_set(err, -EROFS, "volume %s is read-only: there is nothing to roll back.",
-			      name);
+		r = open_target(m, name, &v, err);
 	if (r == 0)
-		r = volume_need_unused(m, &v, "rollback", err);
-	if (r == 0)
-		r = open_source(m, snapshot, "rollback", &source, err);
+		r = open_source(m, snapshot, "rollback", &source, &used, err);
 	if (r == 0)
 		r = begin_copy(m, &source, &s, err);
 	if (r == 0) {
-		const struct volume_copy c = { s.lock_fd, &source, .read_only = false };
+		const struct volume_copy c = { s.lock_fd, &source, .used = used };
 
 		r = m->driver->copy(m, &c, err);
 	}
 	if (r == 0)
 		r = volume_copy_data(&v, s.lock_fd, err);
 	if (r == 0)
+		r = volume_keep_owner(&v, s.lock_fd, err);
+	if (r == 0)
 		r = mosaic_sync(m, err);
 	if (r == 0)
 		r = exchange(m, &s, name, err);
-	if (r == 0)
-		r = volume_sync_names(m, err);
-	mosaic_discard(m, &s); /* what the volume was */
-	if (r == 0)
+	if (r == 0) {
 		volume_event(m, MOSAIC_EVENT_ROLLBACK, name, snapshot);
+		r = volume_sync_names(m, err);
+	}
+	mosaic_discard(m, &s); /* what the volume was */
 	return r;
 }

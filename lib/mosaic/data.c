@@ -63,30 +63,6 @@ static int remove_value(int dirfd, const char *key)
 	return sync_dir(dir);
 }
 
-/* With the shared lock, and not what a rollback has just replaced. */
-static int open_current(struct mosaic *m, const char *name, struct volume *ret, struct error *err)
-{
-	char path[VOLUME_PATH];
-
-	volume_path(path, name, NULL);
-	for (;;) {
-		_volume_ struct volume v = VOLUME_CLOSED;
-		struct stat opened, named;
-		int r = volume_open_shared(m, name, &v, err);
-
-		if (r < 0)
-			return r;
-		if (fstat(v.dirfd, &opened) < 0)
-			return error_set(err, -errno, "cannot look at volume %s", name);
-		if (fstatat(m->dirfd, path, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    opened.st_ino == named.st_ino) {
-			*ret = v;
-			v.dirfd = -1;
-			return 0;
-		}
-	}
-}
-
 int mosaic_set_data(struct mosaic *m, const char *name, const char *key, const void *value,
 		    size_t len, struct error *err)
 {
@@ -102,7 +78,7 @@ int mosaic_set_data(struct mosaic *m, const char *name, const char *key, const v
 				 name, len, MOSAIC_VALUE_MAX);
 	r = volume_name(m, &name, mapped, err);
 	if (r == 0)
-		r = open_current(m, name, &v, err);
+		r = volume_open_shared(m, name, &v, err);
 	if (r < 0)
 		return r;
 	r = value ? set_value(v.dirfd, key, value, len) : remove_value(v.dirfd, key);
@@ -118,23 +94,33 @@ static int read_value(int dirfd, const char *key, char **ret, size_t *ret_len)
 	return dir < 0 ? dir : file_read(dir, key, MOSAIC_VALUE_MAX, ret, ret_len);
 }
 
+static int get_value(struct mosaic *m, const char *name, const char *key, char **ret,
+		     size_t *ret_len, struct error *err)
+{
+	for (;;) {
+		_volume_ struct volume v = VOLUME_CLOSED;
+		int r = volume_open(m, name, &v, err);
+
+		if (r < 0)
+			return r;
+		r = read_value(v.dirfd, key, ret, ret_len);
+		if (volume_read_again(m, &v, r, err))
+			continue;
+		if (r == -ENOENT)
+			return error_set(err, -ENODATA, "volume %s has no data '%s'.", name, key);
+		return r < 0 ? error_set(err, r, "cannot read %s of volume %s", key, name) : 0;
+	}
+}
+
 int mosaic_get_data(struct mosaic *m, const char *name, const char *key, char **ret,
 		    size_t *ret_len, struct error *err)
 {
-	_volume_ struct volume v = VOLUME_CLOSED;
 	char mapped[MOSAIC_NAME_MAX + 1];
 	int r = check_key(key, err);
 
 	if (r == 0)
 		r = volume_name(m, &name, mapped, err);
-	if (r == 0)
-		r = volume_open(m, name, &v, err);
-	if (r < 0)
-		return r;
-	r = read_value(v.dirfd, key, ret, ret_len);
-	if (r == -ENOENT)
-		return error_set(err, -ENODATA, "volume %s has no data '%s'.", name, key);
-	return r < 0 ? error_set(err, r, "cannot read %s of volume %s", key, name) : 0;
+	return r < 0 ? r : get_value(m, name, key, ret, ret_len, err);
 }
 
 struct each {
@@ -155,23 +141,38 @@ static int call_for_key(int dirfd, const char *name, void *arg)
 	return r;
 }
 
+/* -ENOENT: the volume has none. */
+static int open_data(struct mosaic *m, const char *name, int *ret_dir, struct error *err)
+{
+	for (;;) {
+		_volume_ struct volume v = VOLUME_CLOSED;
+		int dir, r = volume_open(m, name, &v, err);
+
+		if (r < 0)
+			return r;
+		dir = open_private(v.dirfd);
+		if (volume_read_again(m, &v, dir, err))
+			continue;
+		if (dir < 0 && dir != -ENOENT)
+			return error_set(err, dir, "cannot open the data of volume %s", name);
+		*ret_dir = dir;
+		return 0;
+	}
+}
+
 int mosaic_each_data(struct mosaic *m, const char *name, int (*fn)(const char *key, void *arg),
 		     void *arg, struct error *err)
 {
 	struct each e = { .fn = fn, .arg = arg };
-	_volume_ struct volume v = VOLUME_CLOSED;
 	char mapped[MOSAIC_NAME_MAX + 1];
 	_close_ int dir = -1;
 	int r = volume_name(m, &name, mapped, err);
 
 	if (r == 0)
-		r = volume_open(m, name, &v, err);
-	if (r < 0)
+		r = open_data(m, name, &dir, err);
+	if (r < 0 || dir < 0)
 		return r;
-	dir = open_private(v.dirfd);
-	if (dir == -ENOENT)
-		return 0;
-	r = dir < 0 ? dir : dir_each(dir, call_for_key, &e);
+	r = dir_each(dir, call_for_key, &e);
 	return r < 0 && !e.told ? error_set(err, r, "cannot list the data of volume %s", name) : r;
 }
 

@@ -16,6 +16,8 @@
  *	private	a directory with what mosaic_set_data() keeps
  *	id, received	what a volume that was sent or received is known by (stream_volume.h)
  *	kept	how many mosaic_attach() with MOSAIC_ATTACH_KEEP there are: "BOOT-ID N"
+ *	readers	what they lock who have it mounted read-only, where copy_while_read
+ *	owner	a symbolic link whose text is what mosaic_set_owner() said when it was made
  *
  * A directory without tree, data and parent is being made or was left by somebody who died making
  * it; its maker holds a flock on it. All else in the directory is the driver's own. Names of
@@ -58,10 +60,10 @@ struct volume {
 
 /* One to be made by copy or snapshot_set. */
 struct volume_copy {
-	int dirfd; /* the new volume's directory, empty but for "origin" */
+	int dirfd; /* the new volume's directory, empty but for "origin" and "owner" */
 	const struct volume *from;
 	bool read_only; /* make "tree", else "data" */
-	bool used;      /* who has from mounted stands still now, and will write to it again */
+	bool used; /* somebody has from mounted: reads it, or stands still and will write again */
 };
 
 /* How mounts of a volume are known in /proc/PID/mountinfo: by device, by the path of the root in
@@ -134,6 +136,10 @@ struct mosaic_driver {
 	 * volume_begin()). Neither name has been looked up. VOLUME_NEEDS_COPY (1) when that is to
 	 * be done by copy after all. */
 	int (*clone)(struct mosaic *m, const char *name, const char *from, struct error *err);
+
+	/* copy also does (and is told by "used") while somebody has from mounted read-only; what
+	 * that one sees must not change by it. For drivers without MOSAIC_SNAPSHOT_LIVE. */
+	bool copy_while_read;
 
 	/* copy for several at one instant. NULL: one after the other. */
 	int (*snapshot_set)(struct mosaic *m, const struct volume_copy *list, size_t n,
@@ -219,6 +225,7 @@ struct mosaic {
 	char *metadata;   /* its place below dirfd */
 	char *default_fs; /* NULL: the driver's first */
 	char *volume_map; /* NULL: none */
+	char *owner;      /* of what is made; NULL: nobody */
 	char id[33];
 	int dirfd; /* the directory with "volumes" and "staging"; LOCATION, but for dm-thin */
 	struct mosaic_option *options;
@@ -284,10 +291,19 @@ int volume_need(const struct mosaic *m, const char *name, char *parent, struct e
 int volume_open(const struct mosaic *m, const char *name, struct volume *ret, struct error *err)
 	_must_check_;
 
-/* The same, with the shared lock of those who use it. Who had to wait for the lock looks again: the
- * volume may be another then, or gone. */
+/* The same, with the shared lock of those who use it. The name leads there still once it is locked:
+ * a volume is dropped, or replaced by a rollback, under the exclusive lock. */
 int volume_open_shared(const struct mosaic *m, const char *name, struct volume *ret,
 		       struct error *err) _must_check_;
+
+/* 1: its name leads to what was opened; 0: to something else (a rollback), or nowhere. */
+int volume_is_current(const struct mosaic *m, const struct volume *v, struct error *err)
+	_must_check_;
+
+/* For who reads without a lock: did r come of a volume that was dropped or replaced meanwhile? Then
+ * it is to be opened again, and *err is empty. */
+bool volume_read_again(const struct mosaic *m, const struct volume *v, int r, struct error *err)
+	_must_check_;
 
 /* Fills in again what the directory says, once it is locked. */
 int volume_look(const struct mosaic *m, struct volume *v, struct error *err) _must_check_;
@@ -306,6 +322,9 @@ int volume_name(const struct mosaic *m, const char **name, char room[MOSAIC_NAME
 
 /* -EINVAL for a name that no volume can have. */
 int volume_check_name(const char *name, struct error *err) _must_check_;
+
+/* -EINVAL for flags that are not among the known. */
+int volume_check_flags(unsigned flags, unsigned known, struct error *err) _must_check_;
 
 /* A lock among those who bring the volume up, change its size or keep it: returned as a descriptor
  * to close. Not to be held while waiting for anything but the kernel and children. */
@@ -343,7 +362,7 @@ bool receive_is_kept(int dirfd);
 
 /* ---- remove.c -------------------------------------------------------------------------------- */
 
-/* mosaic_drop() for a name that is the volume's. */
+/* mosaic_drop() for a name that is the volume's, without telling of it. 1: there was none. */
 int volume_drop(struct mosaic *m, const char *name, unsigned flags, struct error *err) _must_check_;
 
 /* ---- mount.c --------------------------------------------------------------------------------- */
@@ -355,9 +374,23 @@ int volume_mount(struct mosaic *m, const char *name, const struct mosaic_mount *
 /* ---- used.c ---------------------------------------------------------------------------------- */
 
 /* -EBUSY with a sentence that says who uses it and what (a verb) has to wait. On success v->dirfd
- * has the exclusive lock: nobody begins to use it until volume_close(). */
+ * has the exclusive lock: nobody begins to use it until volume_close(), and the name leads there.
+ * -ENOENT when it was dropped or replaced since it was opened. */
 int volume_need_unused(struct mosaic *m, const struct volume *v, const char *what,
 		       struct error *err) _must_check_;
+
+/* The two in one, of the volume that has the name when it is locked. */
+int volume_open_unused(struct mosaic *m, const char *name, const char *what, struct volume *ret,
+		       struct error *err) _must_check_;
+
+/* The same of a volume that is to be copied or read: with a driver that says copy_while_read, who
+ * has it mounted read-only is not in the way, and is told by *ret_read. */
+int volume_open_unwritten(struct mosaic *m, const char *name, const char *what, struct volume *ret,
+			  bool *ret_read, struct error *err) _must_check_;
+
+/* In the place of the shared lock of a writable volume: the lock of one who reads alone, as a
+ * descriptor, or -1 where there is none; then the shared lock has to do. */
+int volume_lock_reader(const struct mosaic *m, const struct volume *v);
 
 /* ---- data.c ---------------------------------------------------------------------------------- */
 
@@ -368,6 +401,14 @@ int volume_copy_data(const struct volume *v, int dirfd, struct error *err) _must
 /* Counts, and with remove removes, what died being written in the volume directory dirfd, which
  * the caller has locked. */
 int volume_clean_data(int dirfd, bool remove, unsigned *ret_n) _must_check_;
+
+/* ---- owner.c --------------------------------------------------------------------------------- */
+
+/* Marks the new volume directory dirfd as m's owner's. volume_begin() has done it. */
+int volume_mark_owner(const struct mosaic *m, int dirfd) _must_check_;
+
+/* The new volume directory dirfd gets the owner of v instead: of a volume that is rolled back. */
+int volume_keep_owner(const struct volume *v, int dirfd, struct error *err) _must_check_;
 
 /* ---- use.c: what this process uses ----------------------------------------------------------- */
 

@@ -175,7 +175,9 @@ static int make_clone(struct mosaic *m, const char *name, int root, const struct
 		return errno == ENOENT ? -EAGAIN : -errno;
 	if (flock(volume, LOCK_EX) < 0)
 		return -errno;
-	r = fill_clone(volume, root, st, parent);
+	r = volume_mark_owner(m, volume);
+	if (r == 0)
+		r = fill_clone(volume, root, st, parent);
 	if (r == -ENOENT)
 		return -EAGAIN;
 	if (r < 0)
@@ -335,6 +337,7 @@ const struct mosaic_driver mosaic_driver_overlay = {
 	.probe = overlay_probe,
 	.create = directory_create,
 	.copy = overlay_copy,
+	.copy_while_read = true,
 	.clone = overlay_clone,
 	.mount = overlay_mount,
 	.identify = overlay_identify,

@@ -38,6 +38,7 @@ const struct mosaic_driver mosaic_driver_plain = {
 	.open = plain_open,
 	.create = directory_create,
 	.copy = directory_copy,
+	.copy_while_read = true,
 	.mount = directory_mount,
 	.identify = directory_identify,
 };

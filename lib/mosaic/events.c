@@ -17,6 +17,9 @@ void volume_event(struct mosaic *m, enum mosaic_event_kind kind, const char *vol
 	struct mosaic_event e = { .kind = kind };
 	int r;
 
+	mosaic_log(MOSAIC_LOG_INFO, "%s: %s %s%s%s", m->location, mosaic_event_name(kind), volume,
+		   other && *other ? ", " : "", other ? other : "");
+
 	/* the one system call where nobody follows */
 	if (faccessat(m->dirfd, EVENT_LOG, F_OK, 0) < 0 && errno == ENOENT)
 		return;

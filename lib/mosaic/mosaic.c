@@ -110,6 +110,7 @@ void mosaic_close(struct mosaic *m)
 	free(m->default_fs);
 	free(m->metadata);
 	free(m->volume_map);
+	free(m->owner);
 	free(m);
 }
 
@@ -257,6 +258,7 @@ int mosaic_open_config(struct mosaic **ret, const struct mosaic_config *config, 
 		error_set(err, r, "there is no mosaic at %s.", config->location);
 	if (r < 0)
 		return r;
+	mosaic_log(MOSAIC_LOG_DEBUG, "%s: opened, driver %s", m->location, m->driver->name);
 	*ret = take_ptr(&m);
 	return 0;
 }

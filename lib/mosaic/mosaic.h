@@ -31,7 +31,9 @@
  *
  * Locks: mosaic_open() takes none. flock on a volume's directory: shared while a living process
  * uses the volume, exclusive while it is made, dropped or replaced. So a staged volume is locked
- * while its maker lives; mosaic_collect() takes what is not locked.
+ * while its maker lives; mosaic_collect() takes what is not locked. Who waits for the lock of a
+ * volume that is dropped finds it gone; until then nobody can begin to use it. A child of fork()
+ * has the locks of its parent until it execs or ends.
  *
  * Every function that can fail returns 0 (or what it says) or a negative errno and fills *err,
  * which may be NULL: what was done, to what, why not. Out parameters are untouched then. A struct
@@ -192,14 +194,15 @@ int mosaic_stage(struct mosaic *m, struct mosaic_staged *ret, int *ret_fd,
 
 /* Makes the staged tree the read-only volume name, durably (syncfs before the rename).
  * MOSAIC_EXISTS (1) when the name is taken already: the staged tree is then discarded. After an
- * error it is still staged. */
+ * error it is still staged, but where only the last sync failed: then lock_fd is -1. -EINVAL when
+ * nothing is staged. */
 enum { MOSAIC_EXISTS = 1 };
 int mosaic_commit(struct mosaic *m, struct mosaic_staged *s, const char *name,
 		  struct error *err) MOSAIC_MUST_CHECK;
 void mosaic_discard(struct mosaic *m, struct mosaic_staged *s); /* nothing staged: no-op */
 
 /* An empty writable volume, durable on return. -EEXIST; -EOPNOTSUPP for what the driver has no
- * means for: nothing asked for is ignored. */
+ * means for, -EINVAL for flags that there are not: nothing asked for is ignored. */
 enum mosaic_create_flags { MOSAIC_CREATE_RAW = 1 };
 struct mosaic_create {
 	uint64_t size;  /* bytes; 0: the driver's default, or no limit */
@@ -209,9 +212,9 @@ struct mosaic_create {
 int mosaic_create(struct mosaic *m, const char *name, const struct mosaic_create *how,
 		  struct error *err) MOSAIC_MUST_CHECK; /* how: NULL for the defaults */
 
-/* A writable copy of from. Unless the driver has MOSAIC_SNAPSHOT_LIVE, nobody may be writing to
- * from: -EBUSY names who has it mounted. A power cut may take the clone back until mosaic_sync().
- * -ENOENT, -EEXIST. */
+/* A writable copy of from. Unless the driver has MOSAIC_SNAPSHOT_LIVE, nobody may have from mounted
+ * writable: -EBUSY names who has; mounts that are read-only are not in the way. A power cut may
+ * take the clone back until mosaic_sync(). -ENOENT, -EEXIST. */
 int mosaic_clone(struct mosaic *m, const char *name, const char *from,
 		 struct error *err) MOSAIC_MUST_CHECK;
 
@@ -234,13 +237,14 @@ struct mosaic_quiesce {
 int mosaic_snapshot_set(struct mosaic *m, const struct mosaic_pair *pairs, size_t n,
 			const struct mosaic_quiesce *q, struct error *err) MOSAIC_MUST_CHECK;
 
-/* The volume has the snapshot's content again, at once and durably; the snapshot stays. What the
- * volume had is gone. -EBUSY while the volume is in use. */
+/* The volume has the content of snapshot (or of any other volume that could be cloned) again, at
+ * once and durably; the snapshot stays. What the volume had is gone. -EBUSY while the volume is in
+ * use; -EROFS for a volume that is read-only itself. */
 int mosaic_rollback(struct mosaic *m, const char *name, const char *snapshot,
 		    struct error *err) MOSAIC_MUST_CHECK;
 
 /* The volume's size, or its quota (0: none). Growing works while it is mounted. -ENOSPC names how
- * much it holds when it holds more; -EOPNOTSUPP. */
+ * much it holds when it holds more; -EOPNOTSUPP; -EROFS for a volume that is read-only. */
 int mosaic_resize(struct mosaic *m, const char *name, uint64_t bytes,
 		  struct error *err) MOSAIC_MUST_CHECK;
 
@@ -356,6 +360,21 @@ int mosaic_each_mount_point(struct mosaic *m, const char *name, mosaic_mount_poi
 int mosaic_is_mounted(struct mosaic *m, const char *name, struct error *err) MOSAIC_MUST_CHECK;
 int mosaic_is_used(struct mosaic *m, const char *name, struct error *err) MOSAIC_MUST_CHECK;
 
+/* ---- owners: for several users that share one mosaic ----------------------------------------- */
+
+/* What is made with m from now on (by any of the functions) has this owner; NULL, as at first:
+ * none. A word by the rule of volume names, which means nothing to the library. It is there from
+ * the volume's first moment on, survives rollback, and goes with the volume. */
+int mosaic_set_owner(struct mosaic *m, const char *owner, struct error *err) MOSAIC_MUST_CHECK;
+
+/* "" when it has none. */
+int mosaic_get_owner(struct mosaic *m, const char *name, char owner[MOSAIC_NAME_MAX + 1],
+		     struct error *err) MOSAIC_MUST_CHECK;
+
+/* 1: the volume has an owner, and that is not the one of mosaic_set_owner(); 0: it is, or there is
+ * none. */
+int mosaic_is_foreign(struct mosaic *m, const char *name, struct error *err) MOSAIC_MUST_CHECK;
+
 /* ---- private data: what the user wants to remember about a volume -----------------------------
  * */
 
@@ -392,11 +411,11 @@ struct mosaic_send {
 	struct mosaic_progress progress;
 };
 
-/* name is a snapshot or nobody writes to it: -EBUSY; with MOSAIC_SNAPSHOT_LIVE it is sent as it is
- * now, whoever writes. how may be NULL. To resume, the stream is made again as far as the other end
- * has it, and compared: -ESTALE when it would be another one (the volume was written to, or it is a
- * native stream that the driver does not make the same way twice). -EPIPE: the reader has gone;
- * SIGPIPE is not raised. */
+/* name is a snapshot or nobody has it mounted writable: -EBUSY; with MOSAIC_SNAPSHOT_LIVE it is
+ * sent as it is now, whoever writes. how may be NULL. To resume, the stream is made again as far as
+ * the other end has it, and compared: -ESTALE when it would be another one (the volume was written
+ * to, or it is a native stream that the driver does not make the same way twice). -EPIPE: the
+ * reader has gone; SIGPIPE is not raised. */
 int mosaic_send(struct mosaic *m, const char *name, const struct mosaic_send *how, int fd,
 		struct error *err) MOSAIC_MUST_CHECK;
 
@@ -450,10 +469,12 @@ struct mosaic_event {
 	char other[512];
 };
 
-/* Follows what happens from now on, or with MOSAIC_EVENTS_ALL also what is remembered (since
- * somebody first followed, the last 1 to 2 MiB). mosaic_events_fd() is readable when there may be
- * more; mosaic_events_next() gives one: 1, or 0 when there is none now. -EOVERFLOW: some were lost,
- * for they were not read for too long; the next call goes on. */
+/* Follows what happens to volumes, whoever does it: one event for each thing that was done. What
+ * failed is told to its caller alone; who dies between doing and telling has told nobody. From now
+ * on, or with MOSAIC_EVENTS_ALL also what is remembered (since somebody first followed, the last 1
+ * to 2 MiB). mosaic_events_fd() is readable when there may be more; mosaic_events_next() gives one:
+ * 1, or 0 when there is none now. -EOVERFLOW: some were lost, for they were not read for too long;
+ * the next call goes on. */
 struct mosaic_events;
 enum mosaic_events_flags { MOSAIC_EVENTS_ALL = 1 };
 int mosaic_events_open(struct mosaic *m, unsigned flags, struct mosaic_events **ret,
@@ -465,7 +486,8 @@ void mosaic_events_close(struct mosaic_events *e);
 
 /* ---- care ------------------------------------------------------------------------------------ */
 
-/* Removes what dead makers left in staging. *ret_n: how many. */
+/* Removes what dead makers left in staging, and in volumes what never became one. *ret_n: how many.
+ * Snapshots of a set whose maker died naming them get the rest of their names. */
 int mosaic_collect(struct mosaic *m, unsigned *ret_n, struct error *err) MOSAIC_MUST_CHECK;
 
 /* Calls fn for each of these instead: where it is below the location, "staging/NAME". */
@@ -486,8 +508,10 @@ int mosaic_check(struct mosaic *m, unsigned flags,
 		 int (*fn)(const struct mosaic_problem *p, void *arg), void *arg, unsigned *ret_n,
 		 struct error *err) MOSAIC_MUST_CHECK;
 
-/* What the library does, step by step, for whoever wants to see it. One function for the process;
- * NULL: none. */
+/* What the library does, for whoever wants to see it: MOSAIC_LOG_INFO, every event, and what was
+ * removed or mended; MOSAIC_LOG_DEBUG, also what is opened, begun to be made or moved away, and
+ * programs that are run; MOSAIC_LOG_WARNING and _ERROR, what went wrong and failed nobody. One
+ * function for the process; NULL: none. */
 enum mosaic_log_level {
 	MOSAIC_LOG_ERROR = 1,
 	MOSAIC_LOG_WARNING,

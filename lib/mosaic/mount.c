@@ -9,9 +9,11 @@ int volume_mount(struct mosaic *m, const char *name, const struct mosaic_mount *
 {
 	struct mosaic_mount own = how ? *how : (struct mosaic_mount){ 0 };
 	_volume_ struct volume v = VOLUME_CLOSED;
-	_close_ int fd = -1;
-	int r = volume_open_shared(m, name, &v, err);
+	_close_ int fd = -1, lock = -1;
+	int r = volume_check_flags(own.flags, MOSAIC_MOUNT_READONLY | MOSAIC_MOUNT_VOLATILE, err);
 
+	if (r == 0)
+		r = volume_open_shared(m, name, &v, err);
 	if (r < 0)
 		return r;
 	if (v.raw)
@@ -23,7 +25,9 @@ int volume_mount(struct mosaic *m, const char *name, const struct mosaic_mount *
 	r = m->driver->mount(m, &v, &own, &fd, err);
 	if (r < 0)
 		return r;
-	if (volume_use(m, name, take_fd(&v.dirfd), false) < 0)
+	if (own.flags & MOSAIC_MOUNT_READONLY && (v.kind == VOLUME_DATA || v.kind == VOLUME_CLONE))
+		lock = volume_lock_reader(m, &v);
+	if (volume_use(m, name, lock >= 0 ? take_fd(&lock) : take_fd(&v.dirfd), false) < 0)
 		return error_set(err, -ENOMEM, "volume %s", name);
 	if (v.kind == VOLUME_CLONE &&
 	    !(own.flags & (MOSAIC_MOUNT_READONLY | MOSAIC_MOUNT_VOLATILE)))

@@ -32,12 +32,9 @@ int mosaic_mount_at(struct mosaic *m, const char *name, const char *path,
 static int is_mount_of(struct mosaic *m, const char *name, const struct mountinfo *info,
 		       struct error *err)
 {
-	struct mount_identity identity = { 0 };
-	_volume_ struct volume v = VOLUME_CLOSED;
-	int r = volume_open(m, name, &v, err);
+	struct mount_identity identity;
+	int r = volume_identify(m, name, &identity, err);
 
-	if (r == 0)
-		r = m->driver->identify(m, &v, &identity, err);
 	if (r == -ENODEV)
 		return 0;
 	return r < 0 ? r : mount_identity_fits(&identity, info);

@@ -152,16 +152,33 @@ int volume_each_mount(struct mosaic *m, const struct volume *v, mosaic_mount_poi
 	return r < 0 ? r : mount_identity_each(&identity, fn, arg, err);
 }
 
+int volume_identify(struct mosaic *m, const char *name, struct mount_identity *ret,
+		    struct error *err)
+{
+	for (;;) {
+		_volume_ struct volume v = VOLUME_CLOSED;
+		int r = volume_open(m, name, &v, err);
+
+		*ret = (struct mount_identity){ 0 };
+		if (r == 0)
+			r = m->driver->identify(m, &v, ret, err);
+		if (!volume_read_again(m, &v, r, err))
+			return r;
+	}
+}
+
 int mosaic_each_mount_point(struct mosaic *m, const char *name, mosaic_mount_point_fn fn, void *arg,
 			    struct error *err)
 {
-	_volume_ struct volume v = VOLUME_CLOSED;
+	struct mount_identity identity;
 	char mapped[MOSAIC_NAME_MAX + 1];
 	int r = volume_name(m, &name, mapped, err);
 
 	if (r == 0)
-		r = volume_open(m, name, &v, err);
-	return r < 0 ? r : volume_each_mount(m, &v, fn, arg, err);
+		r = volume_identify(m, name, &identity, err);
+	if (r == -ENODEV)
+		return 0;
+	return r < 0 ? r : mount_identity_each(&identity, fn, arg, err);
 }
 
 int mount_point_found(const struct mosaic_mount_point *p, void *arg)

@@ -12,5 +12,9 @@ int mount_identity_each(const struct mount_identity *identity, mosaic_mount_poin
 int volume_each_mount(struct mosaic *m, const struct volume *v, mosaic_mount_point_fn fn, void *arg,
 		      struct error *err) _must_check_;
 
+/* What mounts of the volume of that name look like. -ENODEV as of the driver's identify(). */
+int volume_identify(struct mosaic *m, const char *name, struct mount_identity *ret,
+		    struct error *err) _must_check_;
+
 /* A mosaic_mount_point_fn that ends the search with 1. */
 int mount_point_found(const struct mosaic_mount_point *p, void *arg);

@@ -6,11 +6,13 @@
 #include <sys/stat.h>
 
 #include "kernel/kernel.h"
+#include "mosaic/driver.h"
 
 #define PROGRAM_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 enum {
 	WORDS_MAX = 320, /* bytes that are quoted of what it wrote, its end */
+	LINE_MAX_LOGGED = 800,
 };
 
 static int find(const char *name)
@@ -56,6 +58,16 @@ static void read_words(int fd, char words[WORDS_MAX])
 			*p = ';';
 }
 
+static void log_run(const struct program *p)
+{
+	char line[LINE_MAX_LOGGED];
+	size_t n = 0;
+
+	for (size_t i = 0; p->argv[i] && n < sizeof(line); i++)
+		n += (size_t)snprintf(line + n, sizeof(line) - n, "%s%s", i ? " " : "", p->argv[i]);
+	mosaic_log(MOSAIC_LOG_DEBUG, "run: %s", line);
+}
+
 int program_run(const struct program *p, struct error *err)
 {
 	static const char *const environment[] = { "PATH=" PROGRAM_PATH, "LC_ALL=C.UTF-8", NULL };
@@ -69,6 +81,7 @@ int program_run(const struct program *p, struct error *err)
 	said = memfd_create("said", MFD_CLOEXEC);
 	if (said < 0)
 		return error_set(err, -errno, "cannot make room for what %s says", p->name);
+	log_run(p);
 	const struct process_spec spec = {
 		.exe_fd = exe,
 		.argv = p->argv,

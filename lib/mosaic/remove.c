@@ -2,6 +2,10 @@
  * Removing volumes. A volume disappears at once, by a rename into staging, and is then taken apart;
  * who dies in between leaves it to mosaic_collect(). On a file system without a free block the
  * rename may fail; then the volume's mark goes first, in place, which makes it no volume any more.
+ *
+ * Who drops has the exclusive lock from the look at who uses the volume until nothing is left: who
+ * wants to begin to use it waits for the lock and finds the name gone (volume_open_shared()), and
+ * mosaic_collect() keeps away.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -90,9 +94,6 @@ static int unmark(struct mosaic *m, const char *volume, struct error *err)
 
 	if (fd < 0)
 		return error_set(err, -errno, "cannot open %s", volume);
-	/* a maker that waits for this lock finds the directory gone */
-	if (flock(fd, LOCK_EX) < 0)
-		return error_set(err, -errno, "cannot lock %s", volume);
 	/* kept: the driver may want to let go of the parent too */
 	if (renameat(fd, marks[0], fd, "former") < 0 && errno != ENOENT)
 		return error_set(err, -errno, "cannot unmark %s", volume);
@@ -110,15 +111,21 @@ static int drop_here(struct mosaic *m, const char *volume, const char *name, str
 	return r < 0 ? r : take_apart(m, "volumes", name, err);
 }
 
-static int need_unused(struct mosaic *m, const char *name, struct error *err)
+/* Of one that the caller says nobody uses: against collectors. A lock that we cannot have keeps
+ * them away as well. */
+static int lock_unchecked(struct mosaic *m, const char *name)
 {
-	_volume_ struct volume v = VOLUME_CLOSED;
-	int r = volume_open(m, name, &v, err);
+	char path[VOLUME_PATH];
+	int fd;
 
-	return r < 0 ? r : volume_need_unused(m, &v, "drop", err);
+	volume_path(path, name, NULL);
+	fd = openat(m->dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		(void)!flock(fd, LOCK_EX | LOCK_NB);
+	return fd;
 }
 
-/* Of a volume that nobody needs or uses. 1 when there was none. */
+/* Of a volume that nobody needs or uses, and that is locked. 1 when there was none. */
 static int drop(struct mosaic *m, const char *name, bool may_be_parent, struct error *err)
 {
 	char volume[VOLUME_PATH], gone[VOLUME_PATH], unique[UUID_TEXT];
@@ -135,6 +142,7 @@ static int drop(struct mosaic *m, const char *name, bool may_be_parent, struct e
 			return drop_here(m, volume, name, err);
 		return error_set(err, -errno, "cannot move volume %s away", name);
 	}
+	mosaic_log(MOSAIC_LOG_DEBUG, "%s: %s moved to %s", m->location, volume, gone);
 	/* A clone made meanwhile either is seen here, or finds its parent gone and gives up. */
 	r = may_be_parent ? refuse_parent(m, name, err) : 0;
 	if (r == 0)
@@ -146,6 +154,7 @@ static int drop(struct mosaic *m, const char *name, bool may_be_parent, struct e
 
 int volume_drop(struct mosaic *m, const char *name, unsigned flags, struct error *err)
 {
+	_volume_ struct volume v = VOLUME_CLOSED; /* for its lock */
 	bool may_be_parent;
 	int kind, r = 0;
 
@@ -153,13 +162,17 @@ int volume_drop(struct mosaic *m, const char *name, unsigned flags, struct error
 	may_be_parent = kind == VOLUME_TREE || kind == VOLUME_LAYER;
 	if (may_be_parent)
 		r = refuse_parent(m, name, err);
-	if (r == 0 && kind > 0 && !(flags & MOSAIC_DROP_UNCHECKED))
-		r = need_unused(m, name, err);
-	if (r == 0)
-		r = drop(m, name, may_be_parent, err);
-	if (r == 0)
-		volume_event(m, MOSAIC_EVENT_DROP, name, "");
-	return r < 0 ? r : 0;
+	if (r == 0 && kind > 0 && !(flags & MOSAIC_DROP_UNCHECKED)) {
+		r = volume_open_unused(m, name, "drop", &v, err);
+		if (r == -ENOENT && volume_find(m, name, NULL) == VOLUME_NONE) {
+			if (err) /* somebody else has dropped it just now */
+				*err = (struct error){ 0 };
+			return 1;
+		}
+	} else if (r == 0) {
+		v.dirfd = lock_unchecked(m, name);
+	}
+	return r < 0 ? r : drop(m, name, may_be_parent, err);
 }
 
 int mosaic_drop(struct mosaic *m, const char *name, unsigned flags, struct error *err)
@@ -167,7 +180,13 @@ int mosaic_drop(struct mosaic *m, const char *name, unsigned flags, struct error
 	char mapped[MOSAIC_NAME_MAX + 1];
 	int r = volume_name(m, &name, mapped, err);
 
-	return r < 0 ? r : volume_drop(m, name, flags, err);
+	if (r == 0)
+		r = volume_check_flags(flags, MOSAIC_DROP_UNCHECKED, err);
+	if (r == 0)
+		r = volume_drop(m, name, flags, err);
+	if (r == 0)
+		volume_event(m, MOSAIC_EVENT_DROP, name, "");
+	return r < 0 ? r : 0;
 }
 
 struct collection {
@@ -203,12 +222,22 @@ static bool is_abandoned(int fd)
 	return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0;
 }
 
+/* One of staging may have got its name as a volume while we waited. */
+static bool is_named(int dirfd, const char *name, int fd)
+{
+	struct stat opened, named;
+
+	return fd < 0 ||
+	       (fstat(fd, &opened) == 0 && fstatat(dirfd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+		opened.st_ino == named.st_ino && opened.st_dev == named.st_dev);
+}
+
 /* Already named, or gone: nothing to do. A name that was given away since stays whose it is. */
 static int name_staged(int dirfd, const char *name, void *arg)
 {
 	struct mosaic *m = arg;
 	struct mosaic_staged s = MOSAIC_STAGED_NONE;
-	char path[VOLUME_PATH];
+	char path[VOLUME_PATH], from[MOSAIC_NAME_MAX + 1];
 	ssize_t len = readlinkat(dirfd, name, s.name, sizeof(s.name) - 1);
 	int r;
 
@@ -223,7 +252,13 @@ static int name_staged(int dirfd, const char *name, void *arg)
 		return errno == ENOENT ? 0 : -errno;
 	r = volume_finish(m, &s, name, NULL);
 	cleanup_close(&s.lock_fd);
-	return r < 0 ? r : 0;
+	if (r != 0)
+		return r < 0 ? r : 0;
+	volume_path(path, name, "origin");
+	len = readlinkat(m->dirfd, path, from, sizeof(from) - 1);
+	from[len < 0 ? 0 : len] = '\0';
+	volume_event(m, MOSAIC_EVENT_SNAPSHOT, name, from);
+	return 0;
 }
 
 /* Snapshots of several volumes whose maker died naming them get the rest of their names (copy.c).
@@ -272,11 +307,14 @@ static int collect_entry(int dirfd, const char *name, void *arg)
 	if (c->volumes && volume_find(c->m, name, NULL) != VOLUME_NONE)
 		return 0; /* it was finished before we had the lock */
 	if (c->fn)
-		return tell(c, name);
+		return is_named(dirfd, name, fd) ? tell(c, name) : 0;
 	r = take_apart(c->m, c->volumes ? "volumes" : "staging", name, c->err);
-	if (r == 0)
-		c->n++;
-	return r;
+	if (r < 0)
+		return r;
+	mosaic_log(MOSAIC_LOG_INFO, "%s: removed the leftover %s/%s", c->m->location,
+		   c->volumes ? "volumes" : "staging", name);
+	c->n++;
+	return 0;
 }
 
 static int collect(struct collection *c, const char *where)

@@ -16,7 +16,7 @@ int mosaic_resize(struct mosaic *m, const char *name, uint64_t bytes, struct err
 		return error_set(err, -EOPNOTSUPP,
 				 "the driver %s of %s cannot limit or change the size of a volume.",
 				 m->driver->name, m->location);
-	r = volume_open(m, name, &v, err);
+	r = volume_open_shared(m, name, &v, err);
 	if (r < 0)
 		return r;
 	if (v.kind == VOLUME_TREE || v.kind == VOLUME_LAYER)

@@ -69,6 +69,7 @@ static int take_snapshot(struct mosaic *m, struct source *s, struct error *err)
 /* name is looked at as long as *s is. */
 static int open_source(struct mosaic *m, const char *name, struct source *s, struct error *err)
 {
+	bool read;
 	int r = volume_open(m, name, &s->volume, err);
 
 	if (r < 0)
@@ -79,7 +80,8 @@ static int open_source(struct mosaic *m, const char *name, struct source *s, str
 	} else if (m->features & MOSAIC_SNAPSHOT_LIVE) {
 		return take_snapshot(m, s, err);
 	} else {
-		r = volume_need_unused(m, &s->volume, "send", err);
+		volume_close(&s->volume);
+		r = volume_open_unwritten(m, name, "send", &s->volume, &read, err);
 	}
 	s->shown = s->volume;
 	return r;

@@ -61,6 +61,12 @@ int volume_begin(struct mosaic *m, struct mosaic_staged *ret, struct error *err)
 	if (r < 0)
 		return error_set(err, r, "cannot make a directory in %s/staging", m->location);
 	s.lock_fd = r;
+	r = volume_mark_owner(m, s.lock_fd);
+	if (r < 0) {
+		mosaic_discard(m, &s);
+		return error_set(err, r, "cannot mark a directory in %s/staging", m->location);
+	}
+	mosaic_log(MOSAIC_LOG_DEBUG, "%s: begun to make staging/%s", m->location, s.name);
 	*ret = s;
 	return 0;
 }
@@ -154,6 +160,8 @@ int mosaic_commit(struct mosaic *m, struct mosaic_staged *s, const char *name, s
 	char mapped[MOSAIC_NAME_MAX + 1];
 	int r = volume_name(m, &name, mapped, err);
 
+	if (r == 0 && s->lock_fd < 0)
+		r = error_set(err, -EINVAL, "nothing is staged that could become volume %s.", name);
 	if (r < 0)
 		return r;
 	if (volume_find(m, name, NULL) > 0) { /* saves the sync; the rename decides */
@@ -166,11 +174,10 @@ int mosaic_commit(struct mosaic *m, struct mosaic_staged *s, const char *name, s
 	r = volume_finish(m, s, name, err);
 	if (r == MOSAIC_EXISTS)
 		mosaic_discard(m, s);
-	if (r == 0)
-		r = volume_sync_names(m, err);
-	if (r == 0)
-		volume_event(m, MOSAIC_EVENT_COMMIT, name, "");
-	return r;
+	if (r != 0)
+		return r;
+	volume_event(m, MOSAIC_EVENT_COMMIT, name, "");
+	return volume_sync_names(m, err);
 }
 
 static bool has_file_system(const struct mosaic *m, const char *fs)
@@ -185,7 +192,10 @@ static bool has_file_system(const struct mosaic *m, const char *fs)
 static int check_how(const struct mosaic *m, struct mosaic_create *how, struct error *err)
 {
 	bool raw = how->flags & MOSAIC_CREATE_RAW;
+	int r = volume_check_flags(how->flags, MOSAIC_CREATE_RAW, err);
 
+	if (r < 0)
+		return r;
 	if (raw && !(m->features & MOSAIC_RAW))
 		return error_set(err, -EOPNOTSUPP, "the driver %s has no raw volumes.",
 				 m->driver->name);
@@ -249,11 +259,10 @@ int mosaic_create(struct mosaic *m, const char *name, const struct mosaic_create
 	if (r == MOSAIC_EXISTS)
 		r = error_set(err, -EEXIST, "there is a volume %s already.", name);
 	mosaic_discard(m, &s);
-	if (r == 0)
-		r = volume_sync_names(m, err);
-	if (r == 0)
-		volume_event(m, MOSAIC_EVENT_CREATE, name, "");
-	return r;
+	if (r < 0)
+		return r;
+	volume_event(m, MOSAIC_EVENT_CREATE, name, "");
+	return volume_sync_names(m, err);
 }
 
 int mosaic_sync(struct mosaic *m, struct error *err)

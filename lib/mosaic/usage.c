@@ -140,25 +140,41 @@ static int add_up(const struct volume *v, uint64_t *ret)
 	return r;
 }
 
+static int measure(struct mosaic *m, const struct volume *v, struct mosaic_usage *ret,
+		   struct error *err)
+{
+	int r;
+
+	if (m->driver->usage)
+		return m->driver->usage(m, v, ret, err);
+	r = add_up(v, &ret->used);
+	ret->exclusive = ret->used;
+	return r < 0 ? error_set(err, r, "cannot add up the files of volume %s", v->name) : 0;
+}
+
+static int measure_current(struct mosaic *m, const char *name, struct mosaic_usage *ret,
+			   struct error *err)
+{
+	for (;;) {
+		_volume_ struct volume v = VOLUME_CLOSED;
+		int r = volume_open(m, name, &v, err);
+
+		*ret = (struct mosaic_usage){ 0 };
+		if (r == 0)
+			r = measure(m, &v, ret, err);
+		if (!volume_read_again(m, &v, r, err))
+			return r;
+	}
+}
+
 int mosaic_usage(struct mosaic *m, const char *name, struct mosaic_usage *ret, struct error *err)
 {
-	_volume_ struct volume v = VOLUME_CLOSED;
 	char mapped[MOSAIC_NAME_MAX + 1];
 	struct mosaic_usage u = { 0 };
 	int r = volume_name(m, &name, mapped, err);
 
 	if (r == 0)
-		r = volume_open(m, name, &v, err);
-	if (r < 0)
-		return r;
-	if (m->driver->usage) {
-		r = m->driver->usage(m, &v, &u, err);
-	} else {
-		r = add_up(&v, &u.used);
-		u.exclusive = u.used;
-		if (r < 0)
-			error_set(err, r, "cannot add up the files of volume %s", name);
-	}
+		r = measure_current(m, name, &u, err);
 	if (r < 0)
 		return r;
 	u.shared = u.used > u.exclusive ? u.used - u.exclusive : 0;

@@ -73,10 +73,8 @@ static int tell_device(struct mosaic *m, const struct volume *v, char who[WHO_TE
 	return 1;
 }
 
-static void tell_lock(const struct volume *v, char who[WHO_TEXT])
+static void tell_pid(pid_t pid, char who[WHO_TEXT])
 {
-	pid_t pid = find_locker(v->dirfd);
-
 	if (pid == getpid())
 		snprintf(who, WHO_TEXT, "this process has it");
 	else if (pid)
@@ -129,36 +127,205 @@ static int take_lock(int fd)
 	return 0;
 }
 
+/* ---- who only reads -------------------------------------------------------------------------- */
+
+/*
+ * A writable volume that is mounted read-only has its user's lock on the file "readers" and not on
+ * the directory. Nobody gets the one without having the other for a moment: so who has the
+ * directory locked sees all readers there are.
+ */
+#define READERS "readers"
+
+int volume_lock_reader(const struct mosaic *m, const struct volume *v)
+{
+	_close_ int fd = -1;
+
+	if (!m->driver->copy_while_read)
+		return -1;
+	fd = openat(v->dirfd, READERS, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) == 0 ? take_fd(&fd) : -1;
+}
+
+/* 1: somebody has their lock, who is in *ret_pid (0: not known); 0: nobody. */
+static int find_reader(const struct volume *v, pid_t *ret_pid)
+{
+	_close_ int fd = openat(v->dirfd, READERS, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	r = take_lock(fd);
+	if (r == 0)
+		*ret_pid = find_locker(fd);
+	return r < 0 ? r : !r;
+}
+
+/* ---- having it to oneself -------------------------------------------------------------------- */
+
+/* What need() found. */
+enum { UNUSED, READ, MOVED };
+
+struct need {
+	struct mosaic *m;
+	const struct volume *v;
+	const char *what;
+	bool may_be_read;
+	struct error *err;
+};
+
+static int busy(const struct need *n, const char *who)
+{
+	return error_set(n->err, -EBUSY, "cannot %s volume %s: %s.", n->what, n->v->name, who);
+}
+
+struct writer {
+	char *who;
+	bool read;
+};
+
+/* A mosaic_mount_point_fn: ends at one that can write. */
+static int tell_writer(const struct mosaic_mount_point *p, void *arg)
+{
+	struct writer *w = arg;
+
+	if (!p->read_only)
+		return tell_mount(p, w->who);
+	w->read = true;
+	return 0;
+}
+
+/* The directory is locked. */
+static int need_unwritten(const struct need *n)
+{
+	char who[WHO_TEXT] = "";
+	struct writer w = { who, false };
+	pid_t pid = 0;
+	int r = volume_each_mount(n->m, n->v, tell_writer, &w, n->err);
+
+	if (r == 0)
+		r = tell_device(n->m, n->v, who, n->err);
+	if (r != 0)
+		return r < 0 ? r : busy(n, who);
+	r = w.read ? 1 : find_reader(n->v, &pid);
+	if (r < 0)
+		return error_set(n->err, r, "cannot see who reads volume %s", n->v->name);
+	return r ? READ : UNUSED;
+}
+
+static int need_unused(const struct need *n)
+{
+	char who[WHO_TEXT] = "";
+	pid_t pid = 0;
+	int r = find_lasting_user(n->m, n->v, who, n->err);
+
+	if (r != 0)
+		return r < 0 ? r : busy(n, who);
+	r = find_reader(n->v, &pid);
+	if (r < 0)
+		return error_set(n->err, r, "cannot see who reads volume %s", n->v->name);
+	if (r == 0)
+		return UNUSED;
+	tell_pid(pid, who);
+	return busy(n, who);
+}
+
+static int need(const struct need *n)
+{
+	char who[WHO_TEXT] = "";
+	int locked = take_lock(n->v->dirfd), r;
+
+	if (locked < 0)
+		return error_set(n->err, locked, "cannot lock volume %s", n->v->name);
+	if (!locked) {
+		r = find_user(n->m, n->v, who, n->err);
+		if (r == 0)
+			tell_pid(find_locker(n->v->dirfd), who);
+		return r < 0 ? r : busy(n, who);
+	}
+	r = volume_is_current(n->m, n->v, n->err);
+	if (r <= 0)
+		return r < 0 ? r : MOVED;
+	return n->may_be_read ? need_unwritten(n) : need_unused(n);
+}
+
 int volume_need_unused(struct mosaic *m, const struct volume *v, const char *what,
 		       struct error *err)
 {
-	char who[WHO_TEXT] = "";
-	int locked = take_lock(v->dirfd), r;
+	const struct need n = { m, v, what, false, err };
+	int r = need(&n);
 
-	if (locked < 0)
-		return error_set(err, locked, "cannot lock volume %s", v->name);
-	r = locked ? find_lasting_user(m, v, who, err) : find_user(m, v, who, err);
+	if (r != MOVED)
+		return r;
+	return error_set(err, -ENOENT, "volume %s was dropped or rolled back just now.", v->name);
+}
+
+/* Looked at once more when it is locked: another copy may have changed what it stands on. */
+static int open_for(struct mosaic *m, const char *name, const char *what, bool may_be_read,
+		    struct volume *ret, struct error *err)
+{
+	for (;;) {
+		_volume_ struct volume v = VOLUME_CLOSED;
+		const struct need n = { m, &v, what, may_be_read, err };
+		int found, r = volume_open(m, name, &v, err);
+
+		found = r < 0 ? r : need(&n);
+		if (found == MOVED || volume_read_again(m, &v, found, err))
+			continue;
+		r = found < 0 ? found : volume_look(m, &v, err);
+		if (r < 0)
+			return r;
+		*ret = v;
+		v.dirfd = -1;
+		return found;
+	}
+}
+
+int volume_open_unused(struct mosaic *m, const char *name, const char *what, struct volume *ret,
+		       struct error *err)
+{
+	return open_for(m, name, what, false, ret, err);
+}
+
+int volume_open_unwritten(struct mosaic *m, const char *name, const char *what, struct volume *ret,
+			  bool *ret_read, struct error *err)
+{
+	int r = open_for(m, name, what, m->driver->copy_while_read, ret, err);
+
 	if (r < 0)
 		return r;
-	if (r == 0 && locked)
-		return 0;
+	*ret_read = r == READ;
+	return 0;
+}
+
+static int is_used(struct mosaic *m, const struct volume *v, struct error *err)
+{
+	char who[WHO_TEXT];
+	pid_t pid = 0;
+	int r = take_lock(v->dirfd);
+
 	if (r == 0)
-		tell_lock(v, who);
-	return error_set(err, -EBUSY, "cannot %s volume %s: %s.", what, v->name, who);
+		return 1;
+	if (r > 0)
+		r = find_reader(v, &pid);
+	if (r < 0)
+		return error_set(err, r, "cannot lock volume %s", v->name);
+	return r ? 1 : find_user(m, v, who, err);
 }
 
 int mosaic_is_used(struct mosaic *m, const char *name, struct error *err)
 {
-	_volume_ struct volume v = VOLUME_CLOSED;
-	char mapped[MOSAIC_NAME_MAX + 1], who[WHO_TEXT];
+	char mapped[MOSAIC_NAME_MAX + 1];
 	int r = volume_name(m, &name, mapped, err);
 
-	if (r == 0)
-		r = volume_open(m, name, &v, err);
 	if (r < 0)
 		return r;
-	r = take_lock(v.dirfd);
-	if (r < 0)
-		return error_set(err, r, "cannot lock volume %s", name);
-	return r == 0 ? 1 : find_user(m, &v, who, err);
+	for (;;) {
+		_volume_ struct volume v = VOLUME_CLOSED;
+
+		r = volume_open(m, name, &v, err);
+		if (r == 0)
+			r = is_used(m, &v, err);
+		if (!volume_read_again(m, &v, r, err))
+			return r;
+	}
 }

@@ -55,6 +55,12 @@ int volume_check_name(const char *name, struct error *err)
 		shown, MOSAIC_NAME_MAX);
 }
 
+int volume_check_flags(unsigned flags, unsigned known, struct error *err)
+{
+	return flags & ~known ? error_set(err, -EINVAL, "there are no flags %#x.", flags & ~known)
+			      : 0;
+}
+
 int volume_name(const struct mosaic *m, const char **name, char room[MOSAIC_NAME_MAX + 1],
 		struct error *err)
 {
@@ -113,7 +119,11 @@ static int classify(int dirfd, const char *place, char parent[MOSAIC_NAME_MAX + 
 	}
 	if (r == 0)
 		r = have(dirfd, place, "data");
-	return r < 0 ? r : r > 0 ? VOLUME_DATA : VOLUME_NONE;
+	if (r != 0)
+		return r < 0 ? r : VOLUME_DATA;
+	/* "data" may have become "upper" while we looked (overlay) */
+	r = read_link(dirfd, place, "parent", parent);
+	return r < 0 ? r : r > 0 ? VOLUME_CLONE : VOLUME_NONE;
 }
 
 int volume_find(const struct mosaic *m, const char *name, char *parent)
@@ -178,11 +188,43 @@ int volume_look(const struct mosaic *m, struct volume *v, struct error *err)
 	return 0;
 }
 
-int volume_open(const struct mosaic *m, const char *name, struct volume *ret, struct error *err)
+int volume_is_current(const struct mosaic *m, const struct volume *v, struct error *err)
+{
+	char path[VOLUME_PATH];
+	struct stat opened, named;
+
+	volume_path(path, v->name, NULL);
+	if (fstat(v->dirfd, &opened) == 0) {
+		if (fstatat(m->dirfd, path, &named, AT_SYMLINK_NOFOLLOW) == 0)
+			return opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+		if (errno == ENOENT || errno == ENOTDIR)
+			return 0;
+	}
+	return error_set(err, -errno, "cannot look at volume %s", v->name);
+}
+
+/* One try. VOLUME_MOVED: the name leads to another directory by now, or to none. */
+enum { VOLUME_MOVED = 1 };
+
+static int open_now(const struct mosaic *m, const char *name, bool shared, struct volume *ret,
+		    struct error *err)
 {
 	_volume_ struct volume v = { .name = name, .dirfd = open_directory(m, name, err) };
-	int r = v.dirfd < 0 ? v.dirfd : volume_look(m, &v, err);
+	int r;
 
+	if (v.dirfd < 0)
+		return v.dirfd;
+	while (shared && flock(v.dirfd, LOCK_SH) < 0)
+		if (errno != EINTR)
+			return error_set(err, -errno, "cannot lock volume %s", name);
+	r = shared ? volume_is_current(m, &v, err) : 1;
+	if (r == 1)
+		r = volume_look(m, &v, err);
+	else
+		return r < 0 ? r : VOLUME_MOVED;
+	/* what a rollback took away is being taken apart */
+	if (r == -ENOENT && !shared && volume_is_current(m, &v, NULL) == 0)
+		return VOLUME_MOVED;
 	if (r < 0)
 		return r;
 	*ret = v;
@@ -190,27 +232,35 @@ int volume_open(const struct mosaic *m, const char *name, struct volume *ret, st
 	return 0;
 }
 
+static int open_current(const struct mosaic *m, const char *name, bool shared, struct volume *ret,
+			struct error *err)
+{
+	int r;
+
+	while ((r = open_now(m, name, shared, ret, err)) == VOLUME_MOVED)
+		if (err)
+			*err = (struct error){ 0 };
+	return r;
+}
+
+int volume_open(const struct mosaic *m, const char *name, struct volume *ret, struct error *err)
+{
+	return open_current(m, name, false, ret, err);
+}
+
 int volume_open_shared(const struct mosaic *m, const char *name, struct volume *ret,
 		       struct error *err)
 {
-	for (;;) {
-		_volume_ struct volume v = { .name = name, .dirfd = open_directory(m, name, err) };
-		int r = v.dirfd;
+	return open_current(m, name, true, ret, err);
+}
 
-		if (r < 0)
-			return r;
-		if (flock(v.dirfd, LOCK_SH | LOCK_NB) == 0) {
-			r = volume_look(m, &v, err);
-			if (r < 0)
-				return r;
-			*ret = v;
-			v.dirfd = -1;
-			return 0;
-		}
-		while (flock(v.dirfd, LOCK_SH) < 0)
-			if (errno != EINTR)
-				return error_set(err, -errno, "cannot lock volume %s", name);
-	}
+bool volume_read_again(const struct mosaic *m, const struct volume *v, int r, struct error *err)
+{
+	if (r >= 0 || v->dirfd < 0 || volume_is_current(m, v, NULL) != 0)
+		return false;
+	if (err)
+		*err = (struct error){ 0 };
+	return true;
 }
 
 void volume_close(struct volume *v)
@@ -230,10 +280,10 @@ int volume_serialise(const struct volume *v, struct error *err)
 	return take_fd(&fd);
 }
 
-/* A tree first: that is what a start asks for. */
+/* A tree first: that is what a start asks for; parent again, as in classify(). */
 bool mosaic_have(struct mosaic *m, const char *name)
 {
-	static const char *const marks[] = { "tree", "parent", "data" };
+	static const char *const marks[] = { "tree", "parent", "data", "parent" };
 	char mapped[MOSAIC_NAME_MAX + 1], place[VOLUME_PATH];
 
 	if (volume_name(m, &name, mapped, NULL) < 0)
@@ -274,13 +324,17 @@ static int read_origin(const struct mosaic *m, const char *name, char ret[MOSAIC
 static int ask_driver(struct mosaic *m, const char *name, struct mosaic_volume *ret,
 		      struct error *err)
 {
-	_volume_ struct volume v = VOLUME_CLOSED;
-	int r = volume_open(m, name, &v, err);
+	for (;;) {
+		_volume_ struct volume v = VOLUME_CLOSED;
+		int r = volume_open(m, name, &v, err);
 
-	if (r < 0)
-		return r;
-	ret->raw = v.raw;
-	return m->driver->info(m, &v, ret, err);
+		if (r < 0)
+			return r;
+		ret->raw = v.raw;
+		r = m->driver->info(m, &v, ret, err);
+		if (!volume_read_again(m, &v, r, err))
+			return r;
+	}
 }
 
 /* VOLUME_NONE, without *err, when there is none. */

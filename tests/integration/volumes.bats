@@ -221,6 +221,35 @@ one_instant() {
 	rm "$MOSAIC_PATH/default.mos"
 }
 
+@test "two roots share a mosaic: what one collects is its own" {
+	local shared=$BATS_TEST_TMPDIR/shared other=$BATS_TEST_TMPDIR/other volumes id
+	mine() { carob --mosaic "$shared" "$@"; }
+	theirs() { CAROB_ROOT=$other CAROB_RUNROOT=$other.run carob --mosaic "$shared" "$@"; }
+	CAROB_ROOT=$other CAROB_RUNROOT=$other.run make_image box "$root_app"
+	uuid=$(theirs prepare $box /bin/true)
+	theirs volume create theirs
+	mine prepare $box /bin/true
+	volumes=$(moctl "$shared" list -q | sort)
+	[ "$(grep -c "^pod.$uuid" <<<"$volumes")" = 1 ]
+	# what has no pod here may have one there
+	mine gc --grace-period 0s
+	mine image gc
+	mine image check --repair
+	[ "$(moctl "$shared" list -q | sort)" = "$volumes" ]
+	# the other's pod goes in a crash; who owns its volume still collects it
+	rm -r "$other/pods/$uuid"
+	mine gc --grace-period 0s
+	[ "$(moctl "$shared" list -q | sort)" = "$volumes" ]
+	theirs gc --grace-period 0s
+	[ "$(moctl "$shared" list -q | grep -c "^pod.$uuid")" = 0 ]
+	# an image that goes takes along only what is its root's
+	for id in $(mine list -q); do mine rm "$id"; done
+	mine image rm $box
+	[ "$(theirs run --rm --volume d,kind=named,source=theirs --mount volume=d,target=/data $box /bin/sh -c 'echo works')" = works ]
+	theirs volume rm theirs
+	make_image box "$root_app"
+}
+
 # ---- every driver ---------------------------------------------------------------------------------
 
 # same_pod TYPE LOCATION [LINE]...: a pod whose mosaic that is; nothing of it stays.

@@ -125,6 +125,70 @@ static void verbs_tell_what_they_did(void **state)
 	mosaic_events_close(NULL);
 }
 
+/* A set of snapshots whose maker died naming it: who collects names the rest, and tells. */
+static void a_set_that_is_finished_later_is_told(void **state)
+{
+	static const char note[] = "staging/11111111-1111-4111-8111-111111111111";
+	static const char staged[] = "22222222-2222-4222-8222-222222222222";
+	struct scratch *s = *state;
+	int dir = s->mosaic->dirfd;
+	struct error err = { 0 };
+	struct mosaic_events *e;
+	char path[256];
+	unsigned n;
+
+	assert_ok(mosaic_create(s->mosaic, "a", NULL, &err), &err);
+	e = follow(s, 0);
+	assert_int_equal(mkdirat(dir, note, 0700), 0);
+	snprintf(path, sizeof(path), "%s/set", note);
+	assert_int_equal(mkdirat(dir, path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/set/late", note);
+	assert_int_equal(symlinkat(staged, dir, path), 0);
+	snprintf(path, sizeof(path), "staging/%s", staged);
+	assert_int_equal(mkdirat(dir, path, 0700), 0);
+	snprintf(path, sizeof(path), "staging/%s/tree", staged);
+	assert_int_equal(mkdirat(dir, path, 0755), 0);
+	snprintf(path, sizeof(path), "staging/%s/origin", staged);
+	assert_int_equal(symlinkat("a", dir, path), 0);
+	assert_ok(mosaic_collect(s->mosaic, &n, &err), &err);
+	assert_true(mosaic_have(s->mosaic, "late"));
+	assert_next(e, MOSAIC_EVENT_SNAPSHOT, "late", "a");
+	assert_none(e);
+	mosaic_events_close(e);
+}
+
+struct lines {
+	char info[512], debug[2048];
+};
+
+static void note_line(enum mosaic_log_level level, const char *text, void *arg)
+{
+	struct lines *l = arg;
+	char *dst = level == MOSAIC_LOG_INFO ? l->info : l->debug;
+	size_t size = level == MOSAIC_LOG_INFO ? sizeof(l->info) : sizeof(l->debug);
+	size_t n = strlen(dst);
+
+	snprintf(dst + n, size - n, "%s|", strrchr(text, '/') ? strstr(text, ": ") + 2 : text);
+}
+
+/* Whether anybody follows or not. */
+static void what_is_done_is_logged(void **state)
+{
+	struct scratch *s = *state;
+	struct lines l = { 0 };
+	struct error err = { 0 };
+
+	mosaic_set_log(note_line, MOSAIC_LOG_DEBUG, &l);
+	assert_ok(mosaic_create(s->mosaic, "a", NULL, &err), &err);
+	assert_ok(mosaic_snapshot(s->mosaic, "s", "a", &err), &err);
+	assert_ok(mosaic_drop(s->mosaic, "s", 0, &err), &err);
+	mosaic_set_log(NULL, 0, NULL);
+	assert_string_equal(l.info, "create a|snapshot s, a|drop s|");
+	assert_non_null(strstr(l.debug, "begun to make staging/"));
+	assert_non_null(strstr(l.debug, "volumes/s moved to staging/"));
+	assert_missing(s->mosaic->dirfd, "events");
+}
+
 static void any_name_comes_through(void **state)
 {
 	static const char *const names[] = { "a \"b\\", "\xc3\xa4", "\xff\xfe not utf-8",
@@ -378,6 +442,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PLAIN(what_nobody_follows_is_not_written),
 		PLAIN(verbs_tell_what_they_did),
+		PLAIN(a_set_that_is_finished_later_is_told),
+		PLAIN(what_is_done_is_logged),
 		PLAIN(any_name_comes_through),
 		PLAIN(damaged_lines_are_passed_over),
 		PLAIN(replacing_the_file_loses_nobody),
