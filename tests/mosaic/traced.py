@@ -10,12 +10,14 @@ What counts as doing nothing:
 - what concerns the process's own memory, signals, limits, clocks (OWN);
 - when no other process that it has started lives, what looks at files or opens them as they are, or syncs
   them, which a kill cannot undo (LOOKING); locks, pipes and memory (ASKING); closing what is no device
-  and on no file system but the one below and the kernel's own (what else is closed may be taken down then);
+  and on no file system but the one below and the kernel's own (what else is closed may be taken down then),
+  or a loop device of somebody else's;
 - when only daemons live, looking and closing, as far as it is on such a file system, which none of them serves.
 A process with a file mapped that it shares can do something between any two calls: all of its calls count.
 A call that is not in these lists counts.
 """
 
+import collections
 import ctypes
 import os
 import re
@@ -23,7 +25,7 @@ import signal
 import stat
 import time
 
-OWN = set("""arch_prctl brk clock_gettime getegid geteuid getgid getpid getppid getrandom gettid getuid madvise
+OWN = set("""arch_prctl brk clock_gettime clock_nanosleep getegid geteuid getgid getpid getppid getrandom gettid getuid madvise
     mprotect mremap munmap prlimit64 rseq rt_sigaction rt_sigprocmask rt_sigreturn set_robust_list set_tid_address
     sysinfo times umask uname""".split())
 LOOKING = set("""access faccessat faccessat2 fadvise64 fdatasync fgetxattr flistxattr fstat fstatfs fsync
@@ -35,6 +37,7 @@ NOBODY, DAEMONS, CHILDREN = 0, 1, 2
 AT_FDCWD = 0xffffff9c
 OPENS = {"open": 1, "openat": 2}  # where the flags are
 CHANGING = os.O_CREAT | os.O_TRUNC | (os.O_TMPFILE & ~os.O_DIRECTORY)
+QUESTIONS = {0x4C05, 0x80081272, 0x80086601}  # ioctl: LOOP_GET_STATUS64, BLKGETSIZE64, FS_IOC_GETFLAGS
 DESCRIPTOR_ONLY = {0, 1, 2, 3, 1030}  # fcntl: F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC
 MAP_SHARED, MAP_ANONYMOUS = 0x01, 0x20
 ORPHAN_SECONDS = 5
@@ -102,7 +105,7 @@ class Judge:
     names = {}
 
     def __init__(self, pid, below):
-        self.pid, self.shares = pid, False
+        self.pid, self.below, self.shares = pid, below, False
         self.devices = {os.stat(path).st_dev for path in (below, "/proc", "/sys", "/dev/null")}
         Judge.names = Judge.names or call_names()
 
@@ -125,6 +128,17 @@ class Judge:
             return False
         return st.st_dev in self.devices and not stat.S_ISBLK(st.st_mode) and not stat.S_ISFIFO(st.st_mode)
 
+    def is_of_others(self, fd):
+        """A loop device that has no file of ours: somebody looks for his."""
+        try:
+            st = os.stat(f"/proc/{self.pid}/fd/{fd & 0xffffffff}")
+            with open(f"/sys/dev/block/{os.major(st.st_rdev)}:{os.minor(st.st_rdev)}/loop/backing_file",
+                      encoding="utf-8", errors="replace") as file:
+                path = file.read().rstrip("\n")
+            return stat.S_ISBLK(st.st_mode) and not path.startswith(self.below) and os.path.exists(path)
+        except OSError:
+            return False
+
     def is_pipe(self, fd):
         try:
             return stat.S_ISFIFO(os.stat(f"/proc/{self.pid}/fd/{fd & 0xffffffff}").st_mode)
@@ -141,12 +155,14 @@ class Judge:
     def looks(self, name, args):
         if name in OPENS or name == "openat2":
             return self.opens_what_is_there(name, args)
+        if name == "ioctl":
+            return args[1] & 0xffffffff in QUESTIONS
         return name in LOOKING or name == "fcntl" and args[1] in DESCRIPTOR_ONLY
 
     def does_something(self, number, args):
         name = self.names.get(number)
-        if self.shares:
-            return True
+        if self.shares or name == "close" and self.is_of_others(args[0]):
+            return self.shares
         if name == "mmap":
             return not self.maps_own(args[3], args[4])
         if name in OWN:
@@ -225,17 +241,19 @@ def stop_children(pid):
 
 
 class Outcome:
-    """How a run ended: its exit code; the number of calls and of those that do something; the name of the
-    call that it died at, or None when it came to its end; which children of it lived on."""
+    """How a run ended: its exit code; how many calls it made; the points that it came by, each a name and how
+    many of that name there had been; the one that it died at, or None when it came to its end; which
+    children of it lived on."""
 
     def __init__(self):
-        self.code, self.calls, self.doing, self.died_at, self.orphans = None, 0, 0, None, []
+        self.code, self.calls, self.points, self.died_at, self.orphans = None, 0, [], None, []
 
 
-def run(argv, below, kill_at=0, every=False):
-    """Kills it where it would do something the kill_at-th time, or (every) at the kill_at-th call; 0: nowhere.
-    below: a directory of the file system that it works on."""
-    pid, entering, deliver, outcome = begin(argv), False, 0, Outcome()
+def run(argv, below, kill_at=None, every=False):
+    """Kills it at that point, before the call. every: all calls are points, not only those that do something.
+    below: the directory that it works in. A point is called so, and not by its number, because a program that waits
+    for something makes more calls or fewer, but not more that rename."""
+    pid, entering, deliver, outcome, seen = begin(argv), False, 0, Outcome(), collections.Counter()
     judge = Judge(pid, below)
     while True:
         ptrace(SYSCALL, pid, None, deliver)
@@ -252,9 +270,13 @@ def run(argv, below, kill_at=0, every=False):
             continue
         number, args = call_info(pid)
         outcome.calls += 1
-        outcome.doing += judge.does_something(number, args)
-        if kill_at and (outcome.calls if every else outcome.doing) == kill_at:
-            outcome.code, outcome.died_at = -signal.SIGKILL, judge.names.get(number, str(number))
+        if not judge.does_something(number, args) and not every:
+            continue
+        name = judge.names.get(number, str(number))
+        seen[name] += 1
+        outcome.points.append((name, seen[name]))
+        if outcome.points[-1] == kill_at:
+            outcome.code, outcome.died_at = -signal.SIGKILL, kill_at
             stop_children(pid)
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
