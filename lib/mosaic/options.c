@@ -1,5 +1,5 @@
-/* LOCATION/options: what the driver was told when the mosaic was made, and its default_fs, so that the
- * location alone is enough to open it. */
+/* LOCATION/options: what the driver was told when the mosaic was made, and its default_fs, so that
+ * the location alone is enough to open it. */
 #include <jansson.h>
 #include <string.h>
 

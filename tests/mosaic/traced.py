@@ -25,8 +25,8 @@ import signal
 import stat
 import time
 
-OWN = set("""arch_prctl brk clock_gettime clock_nanosleep getegid geteuid getgid getpid getppid getrandom gettid getuid madvise
-    mprotect mremap munmap prlimit64 rseq rt_sigaction rt_sigprocmask rt_sigreturn set_robust_list set_tid_address
+OWN = set("""arch_prctl brk clock_gettime clock_nanosleep getegid geteuid getgid getpid getppid getrandom gettid getuid
+    madvise mprotect mremap munmap prlimit64 rseq rt_sigaction rt_sigprocmask rt_sigreturn set_robust_list set_tid_address
     sysinfo times umask uname""".split())
 LOOKING = set("""access faccessat faccessat2 fadvise64 fdatasync fgetxattr flistxattr fstat fstatfs fsync
     getdents64 lseek lstat newfstatat pread64 preadv read readlink readlinkat readv stat statfs statx
@@ -135,7 +135,7 @@ class Judge:
             with open(f"/sys/dev/block/{os.major(st.st_rdev)}:{os.minor(st.st_rdev)}/loop/backing_file",
                       encoding="utf-8", errors="replace") as file:
                 path = file.read().rstrip("\n")
-            return stat.S_ISBLK(st.st_mode) and not path.startswith(self.below) and os.path.exists(path)
+            return stat.S_ISBLK(st.st_mode) and not path.startswith(self.below) and os.path.isfile(path)
         except OSError:
             return False
 

@@ -263,7 +263,7 @@ static void every_name_goes_through_the_map(void **state)
 	assert_int_equal(mosaic_resize(s->mosaic, "v-a", 1, &err), -EOPNOTSUPP);
 }
 
-/* What it was made with holds for who has nothing but the location; a description may say otherwise. */
+/* It holds for who has nothing but the location; a description may say otherwise. */
 static void default_fs_is_kept(void **state)
 {
 	struct scratch *s = *state;
