@@ -13,7 +13,7 @@ struct program {
 	int ok_status;     /* exit codes up to this one are successes */
 };
 
-/* Runs it to its end, or to that of the thread that calls. -ENOENT names the program that is missing
+/* Runs it to its end, or to that of the calling thread. -ENOENT names the program that is missing
  * and where it was looked for; -EIO has the last lines that it wrote to its standard error, in one.
  */
 int program_run(const struct program *p, struct error *err) _must_check_;
