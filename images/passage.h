@@ -24,8 +24,8 @@ struct passage {
 	struct stream stream;
 	struct ring_reader from; /* from the first to here */
 	struct ring ring;        /* from here to the last */
-	bool extracted;    /* everything was said, up to UNPACK_DONE */
-	bool decompressed; /* likewise */
+	bool extracted;          /* everything was said, up to UNPACK_DONE */
+	bool decompressed;       /* likewise */
 };
 
 void passage_init(struct passage *p, const struct images *im, struct unpacked *unpacked,

@@ -269,7 +269,6 @@ struct outcome {
 static int receive(int dirfd, int stream, struct error *err)
 {
 	_free_ struct cell *c = calloc(1, sizeof(*c));
-	static const struct process_confinement with_us = { .change_user = false };
 	int r = c ? take_files(c, dirfd) : -ENOMEM;
 
 	if (r == 0)
@@ -285,8 +284,7 @@ static int receive(int dirfd, int stream, struct error *err)
 					      .argv = argv,
 					      .input = stream,
 					      .output = -1,
-					      .keep_fd = -1,
-					      .confine = &with_us },
+					      .keep_fd = -1 },
 			   err);
 }
 

@@ -1,5 +1,5 @@
-/* LOCATION/options: what the driver was told when the mosaic was made, so that the location alone
- * is enough to open it. */
+/* LOCATION/options: what the driver was told when the mosaic was made, and its default_fs, so that
+ * the location alone is enough to open it. */
 #include <jansson.h>
 #include <string.h>
 
@@ -7,6 +7,8 @@
 #include "mosaic/driver.h"
 
 enum { OPTIONS_MAX = 64 << 10 };
+
+static const char default_fs[] = "default_fs";
 
 int mosaic_option_size(const struct mosaic *m, const char *key, uint64_t instead, uint64_t *ret,
 		       struct error *err)
@@ -35,11 +37,24 @@ int options_write(struct mosaic *m, struct error *err)
 		    0)
 			return error_set(err, -EINVAL, "option %s of %s is no text",
 					 m->options[i].key, m->location);
+	if (m->default_fs && json_object_set_new(root, default_fs, json_string(m->default_fs)) < 0)
+		return error_set(err, -ENOMEM, "the options of %s", m->location);
 	text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
 	if (!text)
 		return error_set(err, -ENOMEM, "the options of %s", m->location);
 	r = file_write(m->dirfd, "options", text, strlen(text), 0644, FILE_SYNC);
 	return r < 0 ? error_set(err, r, "cannot write %s/options", m->location) : 0;
+}
+
+/* What a description says now is what holds. */
+static int take_option(struct mosaic *m, const char *key, const char *value)
+{
+	if (str_eq(key, default_fs)) {
+		if (!m->default_fs)
+			m->default_fs = strdup(value);
+		return m->default_fs ? 0 : -ENOMEM;
+	}
+	return mosaic_option(m, key) ? 0 : mosaic_add_option(m, key, value);
 }
 
 int options_read(struct mosaic *m, struct error *err)
@@ -64,9 +79,7 @@ int options_read(struct mosaic *m, struct error *err)
 		if (!json_is_string(value))
 			return error_set(err, -EBADMSG, "%s/options: %s: must be a text.",
 					 m->location, key);
-		/* what a description says now is what holds */
-		if (!mosaic_option(m, key) &&
-		    mosaic_add_option(m, key, json_string_value(value)) < 0)
+		if (take_option(m, key, json_string_value(value)) < 0)
 			return error_set(err, -ENOMEM, "cannot read %s/options", m->location);
 	}
 	return 0;

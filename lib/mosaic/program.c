@@ -71,6 +71,8 @@ static void log_run(const struct program *p)
 int program_run(const struct program *p, struct error *err)
 {
 	static const char *const environment[] = { "PATH=" PROGRAM_PATH, "LC_ALL=C.UTF-8", NULL };
+	/* It dies with us: our locks, which keep others from what it works on, end when we do. */
+	static const struct process_confinement confine = { .change_user = false };
 	_close_ int exe = find(p->name), said = -1, pidfd = -1;
 	char words[WORDS_MAX];
 	int status, r;
@@ -89,7 +91,7 @@ int program_run(const struct program *p, struct error *err)
 		.cgroup_fd = -1,
 		.stdio = { p->input, p->output >= 0 ? p->output : said, said },
 		.keep_fd = p->keep_fd,
-		.confine = p->confine,
+		.confine = &confine,
 	};
 	pidfd = process_spawn(&spec, NULL);
 	if (pidfd < 0)

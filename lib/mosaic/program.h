@@ -12,9 +12,9 @@ struct program {
 	int input, output; /* become 0 and 1; -1: /dev/null; output -1: read with the errors */
 	int keep_fd;       /* becomes descriptor 3; -1: none */
 	int ok_status;     /* exit codes up to this one are successes */
-	const struct process_confinement *confine; /* NULL: none */
 };
 
-/* Runs it to its end. -ENOENT names the program that is missing and where it was looked for; -EIO
- * has the last lines that it wrote to its standard error, in one. */
+/* Runs it to its end, or to that of the calling thread. -ENOENT names the program that is missing
+ * and where it was looked for; -EIO has the last lines that it wrote to its standard error, in one.
+ */
 int program_run(const struct program *p, struct error *err) _must_check_;

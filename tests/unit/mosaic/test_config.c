@@ -263,6 +263,28 @@ static void every_name_goes_through_the_map(void **state)
 	assert_int_equal(mosaic_resize(s->mosaic, "v-a", 1, &err), -EOPNOTSUPP);
 }
 
+/* It holds for who has nothing but the location; a description may say otherwise. */
+static void default_fs_is_kept(void **state)
+{
+	struct scratch *s = *state;
+	struct mosaic_config c;
+	struct error err;
+	char path[128];
+
+	assert_ok(read_text(s, "{type: fsimg, location: m, default_fs: xfs}", &c, &err), &err);
+	assert_ok(mosaic_open_config(&s->mosaic, &c, MOSAIC_OPEN_CREATE, &err), &err);
+	mosaic_config_free(&c);
+	mosaic_close(s->mosaic);
+	snprintf(path, sizeof(path), "%s/m", s->path);
+	assert_ok(mosaic_open(&s->mosaic, path, NULL, 0, &err), &err);
+	assert_int_equal(mosaic_features(s->mosaic) & MOSAIC_RESIZE_DOWN, 0); /* xfs cannot */
+	mosaic_close(s->mosaic);
+	assert_ok(read_text(s, "{type: fsimg, location: m, default_fs: ext4}", &c, &err), &err);
+	assert_ok(mosaic_open_config(&s->mosaic, &c, 0, &err), &err);
+	mosaic_config_free(&c);
+	assert_int_not_equal(mosaic_features(s->mosaic) & MOSAIC_RESIZE_DOWN, 0);
+}
+
 #define SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_setup, scratch_teardown)
 
 int main(void)
@@ -277,6 +299,7 @@ int main(void)
 		cmocka_unit_test(map_replaces_what_matches),
 		cmocka_unit_test(map_makes_no_overlong_name),
 		SCRATCH(every_name_goes_through_the_map),
+		SCRATCH(default_fs_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
