@@ -1,2 +1,2 @@
 #include "images/images.h" /* EXPECT(stage1 may not include images) */
-#include "cli/cli.h"       /* EXPECT(stage1 may not include cli) */
+#include "cli/cli.h" /* EXPECT(stage1 may not include cli) */

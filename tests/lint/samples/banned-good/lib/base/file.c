@@ -8,7 +8,8 @@ static int file_read(int dir, const char *name)
 
 	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	fd = memfd_create("plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	fd = openat(dir, name, O_RDONLY); /* lint: fd ok: the child is to inherit it */
+	fd = openat(dir,
+		    name, O_RDONLY); /* lint: fd ok: the child is to inherit it */
 	/* lint: fd ok: the child is to inherit it */
 	fd = openat(dir, name, O_RDONLY);
 	ops->open(name);

@@ -1,9 +1,6 @@
 int error_set(struct error *err)
 { /* EXPECT(4 places) */
-	return 0;
+    return 0;
 }
 
-static int f(void)
-{
-	return 0;
-}
+static int f(void) { return 0; }

@@ -1,7 +1,7 @@
 #ifdef __GLIBC__ /* EXPECT(#ifdef __GLIBC__: put what differs) */
 #else
 #endif
-#if 0   /* EXPECT(#if 0) */
+  #  if 0 /* EXPECT(#if 0) */
 #elif 1 /* EXPECT */
 #endif
 #ifndef A /* EXPECT */
