@@ -2,8 +2,8 @@
 /*
  * A file is copied into the store, and what arrived there is read while the rest is on its way.
  *
- * A process of its own reads the original once, and hands on what it writes to the copy: a reader of
- * the pipe gets what the copy has, and not what the original has by then, which somebody may be
+ * A process of its own reads the original once, and hands on what it writes to the copy: a reader
+ * of the pipe gets what the copy has, and not what the original has by then, which somebody may be
  * writing to. A small file is copied at once, and nothing is fed; nor where the file system can
  * share blocks between files (FICLONE), which is no work at all.
  */

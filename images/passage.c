@@ -5,7 +5,7 @@
 
 /* Bytes of the rings. A few small files keep the writer busy and one large one does not, so it gets
  * much; several that decompress wait for their turn with theirs full. */
-enum { BEFORE = 2 << 20, BEHIND = 8 << 20 };
+enum { BEFORE = 1 << 20, BEHIND = 2 << 20 };
 
 void passage_init(struct passage *p, const struct images *im, struct unpacked *unpacked,
 		  const struct nettle_hash *hash, struct error *err)

@@ -6,14 +6,14 @@
  *
  *	file -> carob-unpack --decompress -> digest here -> carob-unpack MODE -> tree
  *
- * Both ways by shared memory (kernel/ring.h). What the first gives is copied here, where it can change
- * it no more, and hashed; the last reads it where it was hashed.
+ * Both ways by shared memory (kernel/ring.h). What the first gives is copied here, where it can
+ * change it no more, and hashed; the last reads it where it was hashed.
  *
  * The first half can be started before its turn: it then works until the ring behind it is full.
  */
 #include "images/internal.h"
 #include "images/unpack/unpack.h"
-#include "kernel/ring.h"
+#include "kernel/kernel.h"
 
 struct passage {
 	const struct images *im;

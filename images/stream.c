@@ -12,7 +12,7 @@
 
 #include "images/behind.h"
 #include "images/internal.h"
-#include "kernel/ring.h"
+#include "kernel/kernel.h"
 
 enum {
 	BLOCK = 512 << 10,

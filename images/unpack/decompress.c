@@ -315,7 +315,7 @@ int decompress_run(int in, const struct decompress_sink *sink, struct error *err
 			 "the archive is compressed by none of gzip, bzip2, xz and zstd.");
 }
 
-/* ---- to a descriptor -------------------------------------------------------------------------- */
+/* ---- to a descriptor ------------------------------------------------------------------------- */
 
 struct to_fd {
 	int fd;

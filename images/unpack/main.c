@@ -8,9 +8,9 @@
 #include "images/unpack/decompress.h"
 #include "images/unpack/reader.h"
 #include "images/unpack/unpack.h"
-#include "kernel/ring.h"
+#include "kernel/kernel.h"
 
-/* ---- where the stream comes from -------------------------------------------------------------- */
+/* ---- where the stream comes from ------------------------------------------------------------- */
 
 static ssize_t next_of_stdin(_unused_ void *arg, const void **ret)
 {
@@ -38,7 +38,7 @@ static ssize_t next_of_ring(void *arg, const void **ret)
 
 static struct reader_source source = { .next = next_of_stdin };
 
-/* ---- where the decompressed one goes ---------------------------------------------------------- */
+/* ---- where the decompressed one goes --------------------------------------------------------- */
 
 static struct ring to;
 
@@ -77,7 +77,7 @@ static int take_ring(bool decompresses, struct error *err)
 	return r < 0 ? error_set(err, r, "cannot share memory with who started this") : 0;
 }
 
-/* ---- what is done with it --------------------------------------------------------------------- */
+/* ---- what is done with it -------------------------------------------------------------------- */
 
 static int extract(struct report *report, struct error *err)
 {

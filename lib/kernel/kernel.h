@@ -12,6 +12,7 @@
 #include "kernel/mount.h"
 #include "kernel/mountinfo.h"
 #include "kernel/process.h"
+#include "kernel/ring.h"
 #include "kernel/seccomp.h"
 #include "kernel/socket.h"
 #include "kernel/users.h"

@@ -30,8 +30,8 @@ static int map(int fd, size_t size, int protection, void **ret)
 	return 0;
 }
 
-/* The maker's mapping, and what the other side gets. Mapped before it is sealed: the seal is for those
- * that come later. */
+/* The maker's mapping, and what the other side gets. Mapped before it is sealed: the seal is for
+ * those that come later. */
 static int make(size_t size, int protection, int seals, void **ret, int *ret_sock,
 		struct ring_ends *ends)
 {
@@ -80,8 +80,8 @@ static int tell(int sock, uint64_t bytes)
 	return 0;
 }
 
-/* One number. 1, or 0 when the other side has ended. That it ended without having read everything is
- * reported once, and before what it said last. */
+/* One number. 1, or 0 when the other side has ended. That it ended without having read everything
+ * is reported once, and before what it said last. */
 static int hear(int sock, uint64_t *ret)
 {
 	uint64_t bytes = 0;

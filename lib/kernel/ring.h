@@ -1,25 +1,25 @@
 #pragma once
 /*
  * A stream of bytes from one process to another through memory that both have: what is written is
- * copied less often than through a pipe, and there is room for much more of it, so that neither side
- * waits because the other has a slow moment.
+ * copied less often than through a pipe, and there is room for much more of it, so that neither
+ * side waits because the other has a slow moment.
  *
  * One of the two makes the ring, and what the other may do depends on which one it is:
  *
  *	the writer	it is the only one that can ever write there (memfd_create(2),
- *			F_SEAL_FUTURE_WRITE): what it has put there and looked at, the reader sees as it
- *			was, and nobody else has a hand in it
- *	the reader	the writer, which it need not trust, can change what it has given: the reader
- *			copies first and judges then. Neither can make the memory smaller
+ *			F_SEAL_FUTURE_WRITE): what it has put there and looked at, the reader sees
+ *			as it was, and nobody else has a hand in it
+ *	the reader	the writer, which it need not trust, can change what it has given: the
+ *			reader copies first and judges then. Neither can make the memory smaller
  *
  * Which bytes are there is said by messages over a socket: from the writer how many it has written
  * since the beginning, from the reader how many of them it has let go of. The reader says so only
- * after a good part of the ring, so its messages are never so many that it would have to wait. A side
- * that says what cannot be is refused. Messages are sent by write(2), which those have who may call
- * little: SIGPIPE, where the other side has gone, is the caller's matter.
+ * after a good part of the ring, so its messages are never so many that it would have to wait. A
+ * side that says what cannot be is refused. Messages are sent by write(2), which those have who may
+ * call little: SIGPIPE, where the other side has gone, is the caller's matter.
  *
- * Errors are negative errno values: -EPIPE for another side that has gone, -EPROTO for one that says
- * what cannot be.
+ * Errors are negative errno values: -EPIPE for another side that has gone, -EPROTO for one that
+ * says what cannot be.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -100,11 +100,11 @@ size_t ring_there(const struct ring_reader *r, const unsigned char **ret);
 /* So many of them are done with. It is no error that there is no writer any more. */
 int ring_taken(struct ring_reader *r, size_t n) _must_check_;
 
-/* Hears of more, or of the end: for when none are there. Waits for it, unless r->sock is readable. */
+/* Hears of more, or of the end: for when none are there. Waits, unless r->sock is readable. */
 int ring_listen(struct ring_reader *r) _must_check_;
 
-/* All three in one: some bytes, which are there until the next call; how many, 0 at the end. It waits
- * until there are a good many. */
+/* All three in one: some bytes, which are there until the next call; how many, 0 at the end. It
+ * waits until there are a good many. */
 ssize_t ring_next(struct ring_reader *r, const void **ret) _must_check_;
 
 /* The socket is closed. */

@@ -129,6 +129,7 @@ void pod_start(struct pod *p)
 	struct plan_report *report = make_report(&report_fd);
 	char ready = 0;
 
+	OK(process_reset_signals()); /* as stage1 does: what is ignored here would be there */
 	make_pair(&sock, &spec.keep_fd);
 	OK(pipe2(pipe_fds, O_CLOEXEC));
 	fds[PODINIT_FD_REPORT] = report_fd;

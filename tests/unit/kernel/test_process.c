@@ -241,6 +241,9 @@ static void signals(void **state)
 	sigset_t all;
 
 	(void)state;
+	/* a shell's job in the background is begun with these ignored */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN);
 	sigfillset(&all);
