@@ -195,7 +195,7 @@ int mosaic_stage(struct mosaic *m, struct mosaic_staged *ret, int *ret_fd,
 /* Makes the staged tree the read-only volume name, durably (syncfs before the rename).
  * MOSAIC_EXISTS (1) when the name is taken already: the staged tree is then discarded. After an
  * error it is still staged, but where only the last sync failed: then lock_fd is -1. -EINVAL when
- * nothing is staged. */
+ * there is no such volume and nothing staged that could become it. */
 enum { MOSAIC_EXISTS = 1 };
 int mosaic_commit(struct mosaic *m, struct mosaic_staged *s, const char *name,
 		  struct error *err) MOSAIC_MUST_CHECK;

@@ -160,14 +160,15 @@ int mosaic_commit(struct mosaic *m, struct mosaic_staged *s, const char *name, s
 	char mapped[MOSAIC_NAME_MAX + 1];
 	int r = volume_name(m, &name, mapped, err);
 
-	if (r == 0 && s->lock_fd < 0)
-		r = error_set(err, -EINVAL, "nothing is staged that could become volume %s.", name);
 	if (r < 0)
 		return r;
 	if (volume_find(m, name, NULL) > 0) { /* saves the sync; the rename decides */
 		mosaic_discard(m, s);
 		return MOSAIC_EXISTS;
 	}
+	if (s->lock_fd < 0)
+		return error_set(err, -EINVAL, "nothing is staged that could become volume %s.",
+				 name);
 	r = settle(m, s, err);
 	if (r < 0)
 		return r;
