@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -11,64 +12,32 @@
 
 enum {
 	AT_ONCE = 4 << 20, /* what is copied before anything is read */
-	BLOCK = 256 << 10, /* stays in a processor's cache between its two writes */
-	PIECE = 64 << 10,  /* the position of the copy is before the pipe by no more than this */
+	BLOCK = 256 << 10, /* stays in a processor's cache between its two uses */
 	FLUSH = 16 << 20,  /* goes on its way to the disk */
 	UNKNOWN = 126,     /* an exit code: errno does not fit */
 };
 
-/* To the pipe, at the end of which no more is read than the position of the copy says. */
-static int hand_on(int copy, const char *data, size_t len, int out)
+/* In a process of its own. Whoever reads may stop before the end, for reasons of its own. */
+static int copy_and_tell(void)
 {
-	int r = 0;
-
-	while (r == 0 && len > 0) {
-		size_t n = len < PIECE ? len : PIECE;
-
-		if (lseek(copy, (off_t)n, SEEK_CUR) < 0)
-			return -errno;
-		r = write_all(out, data, n);
-		data += n;
-		len -= n;
-	}
-	return r;
-}
-
-/* What was copied before this process began. */
-static int hand_on_copied(int copy, off_t len, char *block, int out)
-{
-	off_t at = 0;
-	int r = 0;
-
-	while (r == 0 && at < len) {
-		ssize_t n = pread(copy, block, BLOCK, at);
-
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO; /* somebody else cut it short */
-		r = hand_on(copy, block, (size_t)n, out);
-		at += n;
-	}
-	return r;
-}
-
-/* In a process of its own. */
-static int copy_and_feed(void)
-{
-	enum { FROM, OUT, COPY, TO };
+	enum { FROM, TELL, TO };
 	static char block[BLOCK];
-	off_t at = lseek(TO, 0, SEEK_CUR), flushed = 0;
-	int r = at < 0 ? -errno : hand_on_copied(COPY, at, block, OUT);
+	uint64_t at = 0, flushed = 0;
+	off_t begun = lseek(TO, 0, SEEK_CUR);
+	int r = begun < 0 ? -errno : 0;
 	ssize_t n = 1;
 
+	signal(SIGPIPE, SIG_IGN);
+	at = begun > 0 ? (uint64_t)begun : 0;
 	while (r == 0 && n > 0) {
+		(void)!write(TELL, &at, sizeof(at));
 		n = read_all(FROM, block, BLOCK);
 		r = n < 0 ? (int)n : write_all(TO, block, (size_t)n);
-		if (r == 0)
-			r = hand_on(COPY, block, (size_t)n, OUT);
-		at += n;
+		at += n > 0 ? (uint64_t)n : 0;
 		/* it has to be on the disk in the end */
 		if (r == 0 && (n == 0 || at - flushed >= FLUSH)) {
-			(void)sync_file_range(TO, flushed, at - flushed, SYNC_FILE_RANGE_WRITE);
+			(void)sync_file_range(TO, (off_t)flushed, (off_t)(at - flushed),
+					      SYNC_FILE_RANGE_WRITE);
 			flushed = at;
 		}
 	}
@@ -80,22 +49,22 @@ static int fail(int code, struct error *err)
 	return error_set(err, code, "cannot copy the archive into the store");
 }
 
-static int start(struct feed *f, int from, int to, int copy, struct error *err)
+static int start(struct feed *f, int from, int to, struct error *err)
 {
-	_close_ int in = -1, out = -1;
-	int r = helper_pipe(&out, &in, err);
+	_close_ int told = -1, tell = -1;
+	int r = helper_pipe(&told, &tell, err);
 
 	if (r < 0)
 		return r;
-	r = forked_start((const int[]){ from, in, copy, to }, copy_and_feed);
+	r = forked_start((const int[]){ from, tell, to, to }, copy_and_tell);
 	if (r < 0)
 		return error_set(err, r, "cannot start a process");
 	f->pidfd = r;
-	f->out = take_fd(&out);
+	f->told = take_fd(&told);
 	return 0;
 }
 
-int feed_begin(struct feed *f, int from, int to, int copy, struct error *err)
+int feed_begin(struct feed *f, int from, int to, struct error *err)
 {
 	struct stat st;
 	off_t at = 0;
@@ -115,7 +84,7 @@ int feed_begin(struct feed *f, int from, int to, int copy, struct error *err)
 	if (fstat(from, &st) < 0)
 		return fail(-errno, err);
 	f->size = (uint64_t)st.st_size;
-	return start(f, from, to, copy, err);
+	return start(f, from, to, err);
 }
 
 int feed_finish(struct feed *f, struct error *err)
@@ -124,7 +93,7 @@ int feed_finish(struct feed *f, struct error *err)
 
 	if (f->pidfd < 0)
 		return 0;
-	cleanup_close(&f->out);
+	cleanup_close(&f->told);
 	r = helper_wait(&f->pidfd, &status);
 	if (r < 0)
 		return fail(r, err);
@@ -136,14 +105,14 @@ int feed_finish(struct feed *f, struct error *err)
 				   "the copying of the archive into the store was cut short.");
 }
 
-/* Who is killed here because its reader has gone has no failure of its own. */
+/* Who is killed here has no failure of its own. */
 int feed_failed(struct feed *f, int r, struct error *err)
 {
 	int status = 0;
 
 	if (f->pidfd < 0)
 		return r;
-	cleanup_close(&f->out);
+	cleanup_close(&f->told);
 	if (process_signal(f->pidfd, SIGKILL) < 0 || helper_wait(&f->pidfd, &status) < 0)
 		return r;
 	return status > 0 && status < UNKNOWN ? fail(-status, err) : r;
@@ -151,6 +120,6 @@ int feed_failed(struct feed *f, int r, struct error *err)
 
 void feed_end(struct feed *f)
 {
-	cleanup_close(&f->out);
+	cleanup_close(&f->told);
 	helper_reap(&f->pidfd);
 }

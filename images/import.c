@@ -57,7 +57,7 @@ static int copy_archive(struct import *i, int from, struct error *err)
 
 	if (to < 0)
 		return error_set(err, -errno, "cannot make a file in the store");
-	return feed_begin(&i->feed, from, to, i->archive, err);
+	return feed_begin(&i->feed, from, to, err);
 }
 
 /* An image directory becomes the archive that images_build() would make of it. */
@@ -111,7 +111,7 @@ static int unpack(struct import *i, const struct images_progress *progress, stru
 {
 	const struct unpacking u = {
 		.archive = i->archive,
-		.feed = i->feed.out,
+		.told = i->feed.told,
 		.archive_size = i->feed.size,
 		.progress = progress,
 	};

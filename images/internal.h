@@ -41,7 +41,8 @@ struct ring_reader;
 
 struct stream {
 	int in, out;                    /* out -1: nowhere */
-	struct ring_reader *from;       /* kernel/ring.h: where it comes from in place of in */
+	struct ring_reader *from;       /* kernel/ring.h: where it comes from in place of in, */
+	struct growing *growing;        /* base/growing.h: or here */
 	struct ring *ring;              /* and goes in place of out; each may be NULL */
 	const struct nettle_hash *hash; /* digest_sha512, nettle_sha256: of all that came */
 	uint64_t digest[32];            /* its context */
@@ -52,7 +53,6 @@ struct stream {
 	 * far, by the position of its descriptor; -1: no limit. Several streams that are one image
 	 * share the limits: what those before this one came to. */
 	int archive;
-	int feed; /* a pipe by which it is read, of which that position is the other end; -1 */
 	uint64_t archive_size;
 	uint64_t bytes_before, archive_before;
 	const struct images_progress *progress;
@@ -87,7 +87,7 @@ int images_unpack(const struct images *im, int archive, int tree, struct unpacke
 /* Likewise, of an archive that may still be growing. */
 struct unpacking {
 	int archive;           /* its first bytes are there */
-	int feed;              /* gives all of it (feed.h); -1: archive is complete */
+	int told;              /* how far it is there (growing.h); -1: it is complete */
 	uint64_t archive_size; /* what it comes to */
 	const struct images_progress *progress;
 };

@@ -23,7 +23,6 @@ void passage_init(struct passage *p, const struct images *im, struct unpacked *u
 		.stream = { .in = -1,
 			    .out = -1,
 			    .archive = -1,
-			    .feed = -1,
 			    .hash = hash,
 			    .what = "the archive" },
 	};
@@ -54,14 +53,14 @@ static int no_ring(struct passage *p, int r)
 	return error_set(p->err, r, "cannot make memory to be shared");
 }
 
-static int start_decompressor(struct passage *p, int file)
+static int start_decompressor(struct passage *p, int file, int told)
 {
 	_ring_ends_ struct ring_ends ends = RING_ENDS_NONE;
 	int r = ring_make_reader(&p->from, BEFORE, &ends);
 	struct helper h = {
-		.arguments = { "--decompress", "--shared" },
+		.arguments = { "--decompress", "--shared", told < 0 ? NULL : "--growing" },
 		.stdio = { file, ends.sock, -1 },
-		.fd3 = -1,
+		.fd3 = told,
 		.more_fds = &ends.memory,
 		.n_more_fds = 1,
 	};
@@ -228,20 +227,19 @@ static int conclude(struct passage *p)
 	return p->extracted && !p->stream.cut ? 0 : ended_badly(p, status);
 }
 
-int passage_begin(struct passage *p, int file, int feed, bool compressed)
+int passage_begin(struct passage *p, int file, int told, bool compressed)
 {
-	int from = feed < 0 ? file : feed;
 	struct stat st;
 
 	if (fstat(file, &st) < 0)
 		return error_set(p->err, -errno, "cannot read %s", p->stream.what);
 	p->stream.archive = file;
 	p->stream.archive_size = (uint64_t)st.st_size;
-	p->stream.feed = feed;
 	if (compressed)
-		return start_decompressor(p, from);
-	p->stream.in = fcntl(from, F_DUPFD_CLOEXEC, 3);
-	return p->stream.in < 0 ? error_set(p->err, -errno, "cannot read %s", p->stream.what) : 0;
+		return start_decompressor(p, file, told);
+	growing_init(&p->growing, file, told);
+	p->stream.growing = &p->growing;
+	return 0;
 }
 
 int passage_run(struct passage *p, const char *mode, int tree)

@@ -22,6 +22,7 @@ struct passage {
 	int decompressor, extractor; /* pidfds */
 	int decompressor_says, extractor_says;
 	struct stream stream;
+	struct growing growing;  /* the file, when there is no first */
 	struct ring_reader from; /* from the first to here */
 	struct ring ring;        /* from here to the last */
 	bool extracted;          /* everything was said, up to UNPACK_DONE */
@@ -31,9 +32,9 @@ struct passage {
 void passage_init(struct passage *p, const struct images *im, struct unpacked *unpacked,
 		  const struct nettle_hash *hash, struct error *err);
 
-/* Starts on the file, at its beginning; it stays the caller's and must stay open. feed: a pipe that
- * gives its bytes while it is being written (feed.h), likewise; -1: it is complete. */
-int passage_begin(struct passage *p, int file, int feed, bool compressed) _must_check_;
+/* Starts on the file, at its beginning; it stays the caller's and must stay open. told: how far it is
+ * there already (growing.h), likewise; -1: it is complete. */
+int passage_begin(struct passage *p, int file, int told, bool compressed) _must_check_;
 
 /* All of it into the tree (or nowhere: -1). 0 also when there were faults, which then are in
  * unpacked->faults: nothing else is certain in that case but p->stream.cut. */

@@ -7,7 +7,6 @@
 #include <nettle/nettle-meta.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "images/behind.h"
@@ -44,16 +43,29 @@ static void guard_begin(struct pipe_guard *g)
 	sigprocmask(SIG_BLOCK, &held, &g->old);
 }
 
-/* Until there is something to read; -EINTR when one of the caller's signals came. */
-static int guard_wait(const struct pipe_guard *g, int fd, struct error *err)
+/* A signal of the caller's that came is -EINTR. timeout NULL: waits for fd too, or for a signal. What
+ * is ready already hides a signal from ppoll(), so run() also asks for that alone. */
+static int guard_poll(const struct pipe_guard *g, struct pollfd *p, const struct timespec *timeout,
+		      struct error *err)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
 	sigset_t mask = g->old;
 
 	sigaddset(&mask, SIGPIPE);
-	if (ppoll(&p, 1, NULL, &mask) >= 0)
+	if (ppoll(p, p ? 1 : 0, timeout, &mask) >= 0)
 		return 0;
 	return error_set(err, -errno, errno == EINTR ? "interrupted by a signal." : "cannot wait");
+}
+
+static int guard_wait(const struct pipe_guard *g, int fd, struct error *err)
+{
+	return guard_poll(g, &(struct pollfd){ .fd = fd, .events = POLLIN }, NULL, err);
+}
+
+static int guard_check(const struct pipe_guard *g, struct error *err)
+{
+	static const struct timespec now = { 0 };
+
+	return guard_poll(g, NULL, &now, err);
 }
 
 static void guard_end(struct pipe_guard *g)
@@ -154,11 +166,8 @@ static ssize_t read_some(struct stream *s, unsigned char *to, size_t max)
 	size_t n;
 	int r;
 
-	if (!s->from) {
-		ssize_t got = read(s->in, to, max);
-
-		return got < 0 ? -errno : got;
-	}
+	if (!s->from)
+		return growing_read(s->growing, to, max);
 	n = ring_there(s->from, &at);
 	n = n < max ? n : max;
 	memcpy(to, at, n);
@@ -186,21 +195,43 @@ static int share_block(struct stream *s, _unused_ char *block, size_t *ret, stru
 	return 0;
 }
 
-/* Until there is something to read, or the end. */
-static int wait_for_more(struct stream *s, const struct pipe_guard *g, struct error *err)
+static int wait_for_growth(struct growing *file, const struct pipe_guard *g, struct error *err)
+{
+	int r = 0;
+
+	while (r == 0 && !growing_is_ready(file)) {
+		r = guard_wait(g, file->told, err);
+		if (r == 0)
+			r = growing_listen(file);
+	}
+	return r;
+}
+
+static int wait_for_writer(struct ring_reader *from, const struct pipe_guard *g, struct error *err)
 {
 	const unsigned char *at;
 	int r = 0;
 
-	if (!s->from)
-		return guard_wait(g, s->in, err);
-	while (r == 0 && !s->from->ended && ring_there(s->from, &at) == 0) {
-		r = guard_wait(g, s->from->sock, err);
-		if (r < 0)
-			return r;
-		r = ring_listen(s->from);
+	while (r == 0 && !from->ended && ring_there(from, &at) == 0) {
+		r = guard_wait(g, from->sock, err);
+		if (r == 0)
+			r = ring_listen(from);
 	}
-	return r < 0 ? error_set(err, r, "cannot read %s", s->what) : 0;
+	return r;
+}
+
+/* Until there is something to read, or the end. */
+static int wait_for_more(struct stream *s, const struct pipe_guard *g, struct error *err)
+{
+	int r;
+
+	if (s->from)
+		r = wait_for_writer(s->from, g, err);
+	else if (s->growing)
+		r = wait_for_growth(s->growing, g, err);
+	else
+		return guard_wait(g, s->in, err);
+	return r < 0 && !(err && err->code) ? error_set(err, r, "cannot read %s", s->what) : r;
 }
 
 /* Until the ring has room. */
@@ -226,17 +257,6 @@ static bool is_pipe(int fd)
 	return fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
-/* What was put into the feed and not yet taken out was not read. Asked for first: what comes in
- * between makes a little too much of what was read, never too little. */
-static off_t position(const struct stream *s)
-{
-	int waiting = 0;
-
-	if (s->feed >= 0 && ioctl(s->feed, FIONREAD, &waiting) < 0)
-		waiting = 0;
-	return lseek(s->archive, 0, SEEK_CUR) - waiting;
-}
-
 /* How much of the archive was read. To ask for it too often keeps whoever reads the archive waiting
  * and this process with it: both hold the descriptor for that. */
 static int look_at_archive(struct stream *s, struct watch *w, bool last, struct error *err)
@@ -244,7 +264,7 @@ static int look_at_archive(struct stream *s, struct watch *w, bool last, struct 
 	int r = 0;
 
 	if (last || s->bytes >= w->next_bytes) {
-		w->at = s->archive < 0 ? -1 : position(s);
+		w->at = s->archive < 0 ? -1 : lseek(s->archive, 0, SEEK_CUR);
 		r = check_ratio(s, w->at, err);
 		w->next_bytes = s->bytes + WATCH_STEP;
 	}
@@ -273,7 +293,9 @@ static int run(struct stream *s, const struct pipe_guard *g, char *block, struct
 	int r = 0;
 
 	while (r == 0 && n && !s->cut) {
-		r = s->ring ? wait_for_room(s, g, err) : 0;
+		r = guard_check(g, err);
+		if (r == 0 && s->ring)
+			r = wait_for_room(s, g, err);
 		if (r < 0 || s->cut)
 			return r;
 		r = wait_for_more(s, g, err);

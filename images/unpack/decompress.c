@@ -18,7 +18,7 @@
 enum { BLOCK_IN = 32 << 10 };
 
 struct decompressor {
-	int in;
+	struct growing *in;
 	struct error *err;
 	union {
 		struct inflate_state gzip;
@@ -233,7 +233,7 @@ static int fill(struct decompressor *d)
 
 	if (d->left)
 		return 1;
-	n = read_all(d->in, d->block, BLOCK_IN);
+	n = growing_read(d->in, d->block, BLOCK_IN);
 	if (n < 0)
 		return error_set(d->err, (int)n, "cannot read the archive");
 	d->next = d->block;
@@ -294,7 +294,7 @@ static void decompressor_free(struct decompressor **d)
 	free(*d);
 }
 
-int decompress_run(int in, const struct decompress_sink *sink, struct error *err)
+int decompress_run(struct growing *in, const struct decompress_sink *sink, struct error *err)
 {
 	_cleanup_(decompressor_free) struct decompressor *d = calloc(1, sizeof(*d));
 	int r;
@@ -344,8 +344,11 @@ int decompress_to_fd(int in, int out, struct error *err)
 	_free_ struct to_fd *t = malloc(sizeof(*t));
 	const struct decompress_sink sink = { room_of_fd, put_to_fd, t };
 
+	struct growing file;
+
 	if (!t)
 		return error_set(err, -ENOMEM, "out of memory");
 	t->fd = out;
-	return decompress_run(in, &sink, err);
+	growing_init(&file, in, -1);
+	return decompress_run(&file, &sink, err);
 }

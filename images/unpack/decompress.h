@@ -14,6 +14,7 @@ struct decompress_sink {
 /* Reads the compressed file from in, gives what is in it to sink. Every byte of it must belong
  * to the compressed stream: -EBADMSG and err when it is cut short, damaged or followed by
  * something else. */
-int decompress_run(int in, const struct decompress_sink *sink, struct error *err) _must_check_;
+int decompress_run(struct growing *in, const struct decompress_sink *sink, struct error *err)
+	_must_check_;
 
 int decompress_to_fd(int in, int out, struct error *err) _must_check_;

@@ -62,7 +62,7 @@ static int put_into_ring(void *arg, size_t n, struct error *err)
 	return r < 0 ? error_set(err, r, "cannot pass on the decompressed archive") : 0;
 }
 
-static bool shared;
+static bool shared, growing;
 
 /* The memory is mapped while that can still be done: its descriptor is not kept. */
 static int take_ring(bool decompresses, struct error *err)
@@ -102,8 +102,12 @@ static int files(struct report *report, struct error *err)
 static int decompress(struct report *report, struct error *err)
 {
 	const struct decompress_sink sink = { room_of_ring, put_into_ring, &to };
-	int r = shared ? decompress_run(STDIN_FILENO, &sink, err)
-		       : decompress_to_fd(STDIN_FILENO, STDOUT_FILENO, err);
+	struct growing file;
+	int r;
+
+	growing_init(&file, STDIN_FILENO, growing ? UNPACK_TOLD_FD : -1);
+	r = shared ? decompress_run(&file, &sink, err)
+		   : decompress_to_fd(STDIN_FILENO, STDOUT_FILENO, err);
 
 	return r < 0 ? r : report_add(report, UNPACK_DONE, "", "", 0, 0);
 }
@@ -163,9 +167,11 @@ static void say_given_up(void)
 static int run(const struct mode *mode)
 {
 	_report_ struct report report = REPORT_INIT;
+	struct confinement confinement = mode->confinement;
 	struct error err = { 0 };
 	int r;
 
+	confinement.keep_fds |= growing ? 1U << UNPACK_TOLD_FD : 0;
 	umask(0); /* files are made with their mode */
 	/* when memory has run out there must be some left to say so */
 	if (report_reserve(&report) < 0 || report_reserve(&last_words) < 0 ||
@@ -173,7 +179,7 @@ static int run(const struct mode *mode)
 		return EXIT_FAILURE;
 	r = shared ? take_ring(mode->run == decompress, &err) : 0;
 	if (r == 0)
-		r = confine(&mode->confinement, &err);
+		r = confine(&confinement, &err);
 	if (r == 0)
 		r = mode->run(&report, &err);
 	if (r < 0) {
@@ -189,7 +195,8 @@ static int run(const struct mode *mode)
 
 int main(int argc, char **argv)
 {
-	shared = argc == 3 && str_eq(argv[2], "--shared");
+	growing = argc == 4 && str_eq(argv[3], "--growing");
+	shared = (argc == 3 || growing) && str_eq(argv[2], "--shared");
 	prepare_conversion();
 	for (size_t i = 0; (argc == 2 || shared) && i < ARRAY_SIZE(modes); i++)
 		if (str_eq(argv[1], modes[i].option))

@@ -14,6 +14,9 @@
  * stdin is its socket, descriptor 5 its memory. The writer of the first is not to be trusted, which
  * has read what a stranger wrote; the one of the others is who started them.
  *
+ * --decompress --shared --growing: the archive is still being written; descriptor 3 says how far it is
+ * there (base/growing.h).
+ *
  * --layer: no manifest, no rootfs/; what is there is replaced (a directory by a directory only in
  * its attributes), ".wh.NAME" removes NAME of the layers below, ".wh..wh..opq" all that they have
  * in its directory (OCI image specification, layer.md; wherever in the archive they are, whiteouts
@@ -38,7 +41,7 @@
  */
 #include <stdint.h>
 
-enum { UNPACK_TREE_FD = 3, UNPACK_REPORT_FD = 4, UNPACK_RING_FD = 5 };
+enum { UNPACK_TREE_FD = 3, UNPACK_TOLD_FD = 3, UNPACK_REPORT_FD = 4, UNPACK_RING_FD = 5 };
 
 enum unpack_kind {
 	UNPACK_FAULT = 1, /* a rule of image archives that the member path breaks: text */
