@@ -2,9 +2,9 @@
 /*
  * A file is copied into the store, and what arrived there is read while the rest is on its way.
  *
- * A process of its own copies, and says how far it has come; whoever reads the copy reads no further
- * (base/growing.h). A small file is copied at once; so is any where the file system can share blocks
- * between files (FICLONE), which is no work at all.
+ * A process of its own copies, and says how far it has come; whoever reads the copy reads no
+ * further (base/growing.h). A small file is copied at once; so is any where the file system can
+ * share blocks between files (FICLONE), which is no work at all.
  */
 #include "base/base.h"
 

@@ -32,8 +32,8 @@ struct passage {
 void passage_init(struct passage *p, const struct images *im, struct unpacked *unpacked,
 		  const struct nettle_hash *hash, struct error *err);
 
-/* Starts on the file, at its beginning; it stays the caller's and must stay open. told: how far it is
- * there already (growing.h), likewise; -1: it is complete. */
+/* Starts on the file, at its beginning; it stays the caller's and must stay open. told: how far it
+ * is there already (growing.h), likewise; -1: it is complete. */
 int passage_begin(struct passage *p, int file, int told, bool compressed) _must_check_;
 
 /* All of it into the tree (or nowhere: -1). 0 also when there were faults, which then are in

@@ -43,8 +43,8 @@ static void guard_begin(struct pipe_guard *g)
 	sigprocmask(SIG_BLOCK, &held, &g->old);
 }
 
-/* A signal of the caller's that came is -EINTR. timeout NULL: waits for fd too, or for a signal. What
- * is ready already hides a signal from ppoll(), so run() also asks for that alone. */
+/* A signal of the caller's that came is -EINTR. timeout NULL: waits for fd too, or for a signal.
+ * What is ready already hides a signal from ppoll(), so run() also asks for that alone. */
 static int guard_poll(const struct pipe_guard *g, struct pollfd *p, const struct timespec *timeout,
 		      struct error *err)
 {

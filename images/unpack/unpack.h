@@ -14,8 +14,8 @@
  * stdin is its socket, descriptor 5 its memory. The writer of the first is not to be trusted, which
  * has read what a stranger wrote; the one of the others is who started them.
  *
- * --decompress --shared --growing: the archive is still being written; descriptor 3 says how far it is
- * there (base/growing.h).
+ * --decompress --shared --growing: the archive is still being written; descriptor 3 says how far it
+ * is there (base/growing.h).
  *
  * --layer: no manifest, no rootfs/; what is there is replaced (a directory by a directory only in
  * its attributes), ".wh.NAME" removes NAME of the layers below, ".wh..wh..opq" all that they have

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * A file that is read while another process still writes to its end. The writer says how many bytes
- * are there by a pipe: a uint64_t at a time, native byte order, each no less than the one before. The
- * end of the pipe says that the file is complete, or that no more will come of it.
+ * are there by a pipe: a uint64_t at a time, native byte order, each no less than the one before.
+ * The end of the pipe says that the file is complete, or that no more will come of it.
  *
  * The descriptor of the file is at the first byte to be read, and moves on.
  */
