@@ -2,10 +2,7 @@
 
 #include <fcntl.h>
 #include <jansson.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "base/base.h"
 
@@ -16,8 +13,9 @@ static void group_of(char dst[64], const json_t *uuid)
 	snprintf(dst, 64, "carob/%s", json_string_value(uuid));
 }
 
-static void thaw_all(const struct still *s)
+static void thaw_all(void *arg)
 {
+	const struct still *s = arg;
 	char path[64];
 	const json_t *uuid;
 	size_t i;
@@ -26,50 +24,6 @@ static void thaw_all(const struct still *s)
 		group_of(path, uuid);
 		(void)!cgroup_thaw(&s->host, path);
 	}
-}
-
-/* In the child. A session of its own, and no signal: what ends its parent is no reason for it. */
-static _noreturn_ void guard(const struct still *s, int pipe)
-{
-	sigset_t all;
-	char c;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	setsid();
-	while (read(pipe, &c, 1) < 0 && errno == EINTR)
-		;
-	thaw_all(s);
-	_exit(0);
-}
-
-static int start_guard(struct still *s)
-{
-	_close_ int ours = -1, theirs = -1;
-	int ends[2];
-	pid_t pid;
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -errno;
-	theirs = ends[0];
-	ours = ends[1];
-	pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (pid == 0) {
-		close(ours);
-		guard(s, theirs);
-	}
-	s->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (s->pidfd < 0) { /* it ends when the pipe does */
-		int r = -errno;
-
-		cleanup_close(&ours);
-		waitpid(pid, NULL, 0);
-		return r;
-	}
-	s->pipe = take_fd(&ours);
-	return 0;
 }
 
 /* ---- who else writes ------------------------------------------------------------------------- */
@@ -134,8 +88,8 @@ int still_begin(void *arg, struct error *err)
 	size_t i;
 	int r = cgroup_host_open(&s->host, err);
 
-	s->pipe = s->pidfd = -1;
-	if (r == 0 && (r = start_guard(s)) < 0)
+	s->guard = (struct guard)GUARD_NONE;
+	if (r == 0 && (r = guard_start(&s->guard, thaw_all, s)) < 0)
 		error_set(err, r, "cannot start who thaws the pods");
 	json_array_foreach(s->pods, i, uuid) {
 		group_of(path, uuid);
@@ -149,17 +103,10 @@ int still_begin(void *arg, struct error *err)
 	return r;
 }
 
-/* By the child, whose end is waited for; by ourselves if somebody has killed it. */
 void still_end(void *arg)
 {
 	struct still *s = arg;
-	int status = -1;
 
-	if (s->pipe >= 0) {
-		cleanup_close(&s->pipe);
-		if (process_wait(s->pidfd, &status) < 0 || status != 0)
-			thaw_all(s);
-		cleanup_close(&s->pidfd);
-	}
+	guard_end(&s->guard);
 	cgroup_host_close(&s->host);
 }

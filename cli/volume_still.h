@@ -19,7 +19,7 @@ struct still {
 	struct json_t *pods; /* an array of UUIDs */
 	/* while they stand still */
 	struct cgroup_host host;
-	int pipe, pidfd;
+	struct guard guard;
 };
 
 /* The functions of struct mosaic_quiesce; arg is the struct still. */

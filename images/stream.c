@@ -28,7 +28,7 @@ struct pipe_guard {
 	bool was_pending;
 };
 
-static void guard_begin(struct pipe_guard *g)
+static void pipe_guard_begin(struct pipe_guard *g)
 {
 	sigset_t pending, held;
 
@@ -61,14 +61,14 @@ static int guard_wait(const struct pipe_guard *g, int fd, struct error *err)
 	return guard_poll(g, &(struct pollfd){ .fd = fd, .events = POLLIN }, NULL, err);
 }
 
-static int guard_check(const struct pipe_guard *g, struct error *err)
+static int pipe_guard_check(const struct pipe_guard *g, struct error *err)
 {
 	static const struct timespec now = { 0 };
 
 	return guard_poll(g, NULL, &now, err);
 }
 
-static void guard_end(struct pipe_guard *g)
+static void pipe_guard_end(struct pipe_guard *g)
 {
 	static const struct timespec now = { 0 };
 
@@ -293,7 +293,7 @@ static int run(struct stream *s, const struct pipe_guard *g, char *block, struct
 	int r = 0;
 
 	while (r == 0 && n && !s->cut) {
-		r = guard_check(g, err);
+		r = pipe_guard_check(g, err);
 		if (r == 0 && s->ring)
 			r = wait_for_room(s, g, err);
 		if (r < 0 || s->cut)
@@ -319,9 +319,9 @@ int stream_run(struct stream *s, struct error *err)
 		return error_set(err, -ENOMEM, "out of memory");
 	assert(s->hash->context_size <= sizeof(s->digest));
 	s->hash->init(s->digest);
-	guard_begin(&guard);
+	pipe_guard_begin(&guard);
 	r = run(s, &guard, block, err);
-	guard_end(&guard);
+	pipe_guard_end(&guard);
 	return r;
 }
 

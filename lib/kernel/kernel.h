@@ -8,6 +8,7 @@
 #include "kernel/cgroup.h"
 #include "kernel/confine.h"
 #include "kernel/dm.h"
+#include "kernel/guard.h"
 #include "kernel/loopdev.h"
 #include "kernel/mount.h"
 #include "kernel/mountinfo.h"

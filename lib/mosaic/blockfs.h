@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/base.h"
+#include "kernel/guard.h"
 
 enum { BLOCKFS_BLOCK = 4096 }; /* sizes are multiples of it */
 
@@ -62,26 +63,23 @@ int blockfs_check(const char *fs, int file, bool repair, struct error *words) _m
 /*
  * Freezing mounted file systems, so that their devices can be copied while they are in use.
  *
- * A child holds them frozen no longer than this process lives: it thaws when the other end of its
- * pipe is closed, by blockfs_thaw() or by our death. Begin before, thaw after, on every path.
+ * They stay so no longer than this process lives. The freezer stays where it is until it thaws.
  */
 struct blockfs_freezer {
-	int pipe; /* -1: nothing is frozen */
-	int pidfd;
-	const int *roots; /* as given to blockfs_freeze() */
+	struct guard guard; /* GUARD_NONE: nothing is frozen */
+	const int *roots;   /* as given to blockfs_freeze() */
 	size_t n;
 };
-#define BLOCKFS_FREEZER_NONE             \
-	{                                \
-		.pipe = -1, .pidfd = -1, \
+#define BLOCKFS_FREEZER_NONE         \
+	{                            \
+		.guard = GUARD_NONE, \
 	}
 
 /* roots: directories of the file systems (blockfs_root()); they have to outlive the freezer.
  * -EBUSY: somebody else has frozen one. */
-int blockfs_freeze(const int *roots, size_t n, struct blockfs_freezer *ret, struct error *err)
+int blockfs_freeze(const int *roots, size_t n, struct blockfs_freezer *f, struct error *err)
 	_must_check_;
 void blockfs_thaw(struct blockfs_freezer *f);
-#define _blockfs_thaw_ _cleanup_(blockfs_thaw)
 
 /* Thaws what somebody who was killed together with his child has left frozen. 1, or 0 when it was
  * not frozen. */

@@ -8,7 +8,8 @@ load helpers
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return
-	make_tree
+	mkdir tree
+	(cd tree && "$BATS_TEST_DIRNAME/fill-tree" 3000000)
 	page=$top/docs/man/moctl.1.scd
 	# the blocks of the examples, in their order
 	awk '/^```/ { within = !within; n += within; next } within { print >("block." n) }' "$page"
@@ -28,45 +29,6 @@ teardown() {
 # Loop devices, and device mapper's, end with their last user; udev may look at them for a while.
 nothing_is_up() {
 	! grep -sqF "$BATS_TEST_TMPDIR" /sys/block/loop*/loop/backing_file && ! grep -sq '^mosaic-' /sys/block/dm-*/dm/name
-}
-
-# What a tree can have, in tree.
-make_tree() {
-	mkdir tree
-	(
-		cd tree || exit
-		mkdir -p a/b "odd $(printf '\001\377\n')name" empty
-		echo one >a/b/file
-		ln a/b/file a.hard
-		ln a/b/file a/hard
-		echo private >secret
-		chown 12:34 secret
-		chmod 4750 secret
-		ln -s a/b/file link
-		mkfifo fifo
-		mknod null c 1 3
-		mknod disk b 7 300
-		truncate -s 5M sparse
-		printf end >>sparse
-		head -c 3000000 /dev/urandom >data
-		python3 - <<-'PYTHON'
-			import os, socket, struct
-			os.setxattr("a", "user.mark", b"directory")
-			os.setxattr("secret", "user.mark", b"\0binary\xff")
-			os.setxattr("secret", "trusted.mark", b"root's")
-			os.setxattr("data", "security.capability", struct.pack("<IIIII", 0x2000001, 1 << 10, 0, 0, 0))
-			acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in
-				((1, 6, 0xffffffff), (2, 4, 1234), (4, 4, 0xffffffff), (0x10, 4, 0xffffffff), (0x20, 0, 0xffffffff)))
-			os.setxattr("a/b/file", "system.posix_acl_access", acl)
-			os.setxattr("a/b", "system.posix_acl_default", acl)
-			socket.socket(socket.AF_UNIX).bind("socket")
-		PYTHON
-		touch -h -d '2001-02-03 04:05:06.789012345' link
-		touch -d '1999-12-31 23:59:59.5' empty a/b/file
-		chmod 1777 empty
-		chmod 711 .
-		touch -d '2002-03-04 05:06:07.5' .
-	)
 }
 
 # describe DIR: its lines.  volume MOSAIC NAME: those of a volume.

@@ -98,6 +98,19 @@ void commit_hello(struct scratch *s, const char *name)
 	assert_int_equal(staged.lock_fd, -1);
 }
 
+int scratch_setup_vol(void **state, const char *driver)
+{
+	struct error err = { 0 };
+	struct scratch *s;
+
+	scratch_setup(state);
+	s = *state;
+	assert_ok(mosaic_open(&s->mosaic, s->location, driver, MOSAIC_OPEN_CREATE, &err), &err);
+	commit_hello(s, "tree");
+	assert_ok(mosaic_clone(s->mosaic, "vol", "tree", &err), &err);
+	return 0;
+}
+
 int mount_here(struct scratch *s, const char *volume, unsigned flags)
 {
 	struct error err = { 0 };

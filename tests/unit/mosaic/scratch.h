@@ -21,6 +21,9 @@ struct scratch {
 int scratch_setup(void **state);
 int scratch_teardown(void **state);
 
+/* The same with a mosaic, with volumes "tree" (see commit_hello()) and a clone of it, "vol". */
+int scratch_setup_vol(void **state, const char *driver);
+
 /* Fails the test with the error's sentence. */
 #define assert_ok(r, err) assert_ok_at((r), (err), __FILE__, __LINE__)
 void assert_ok_at(int r, const struct error *err, const char *file, int line);

@@ -13,27 +13,14 @@
 
 enum { ROUNDS = 60, TRIES = 600, WAIT_MS = 300 };
 
-static int open_as(void **state, const char *driver)
-{
-	struct error err = { 0 };
-	struct scratch *s;
-
-	scratch_setup(state);
-	s = *state;
-	assert_ok(mosaic_open(&s->mosaic, s->location, driver, MOSAIC_OPEN_CREATE, &err), &err);
-	commit_hello(s, "tree");
-	assert_ok(mosaic_clone(s->mosaic, "vol", "tree", &err), &err);
-	return 0;
-}
-
 static int plain_setup(void **state)
 {
-	return open_as(state, "plain");
+	return scratch_setup_vol(state, "plain");
 }
 
 static int overlay_setup(void **state)
 {
-	return open_as(state, "overlay");
+	return scratch_setup_vol(state, "overlay");
 }
 
 /* ---- a process beside ------------------------------------------------------------------------ */

@@ -15,11 +15,8 @@ static int open_as(void **state, const char *driver)
 	struct error err = { 0 };
 	struct scratch *s;
 
-	scratch_setup(state);
+	scratch_setup_vol(state, driver);
 	s = *state;
-	assert_ok(mosaic_open(&s->mosaic, s->location, driver, MOSAIC_OPEN_CREATE, &err), &err);
-	commit_hello(s, "tree");
-	assert_ok(mosaic_clone(s->mosaic, "vol", "tree", &err), &err);
 	assert_ok(mosaic_create(s->mosaic, "other", NULL, &err), &err);
 	assert_int_equal(mkdirat(s->dirfd, "at one", 0755), 0);
 	assert_int_equal(mkdirat(s->dirfd, "at\ntwo\\040", 0755), 0);
