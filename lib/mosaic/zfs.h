@@ -39,7 +39,7 @@ struct zfs {
 /* ---- zfs_program.c --------------------------------------------------------------------------- */
 
 /* Runs zfs with these arguments, NULL at the end. -ENOENT: no such dataset, -EBUSY, -EEXIST,
- * -ENOSPC and -EIO, by what it says. */
+ * -ENOSPC, -EAGAIN and -EIO, by what it says. */
 int zfs_run(struct error *err, ...) _must_check_ __attribute__((sentinel));
 
 /* The same; *ret is what it writes, which the caller frees. */

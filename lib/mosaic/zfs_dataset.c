@@ -14,6 +14,7 @@ enum {
 	NOFOLLOW = 8,
 	/* a dataset whose last user has just gone: zfs-fuse syncs everything there is before */
 	TRIES = 2000,
+	TRIES_FAILED = 200,
 	PAUSE_NS = 10000000,
 	ROUNDS = 10000, /* of promoting */
 };
@@ -162,7 +163,7 @@ static int mount_child(struct mosaic *m, const char *hex, const char *place, str
 	return str_eq(text, place) ? -EBUSY : move(child, place, err);
 }
 
-/* -EBUSY: try again. */
+/* -EBUSY: try again; -EAGAIN: also, but not as often. */
 static int open_content(struct mosaic *m, const char *hex, bool make, struct error *err)
 {
 	_close_ int lock = lock_mounts(m, err), dir = -1;
@@ -184,6 +185,11 @@ static int open_content(struct mosaic *m, const char *hex, bool make, struct err
 		return error_set(err, r, "cannot make a directory in %s", place);
 	fd = openat(dir, "root", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? error_set(err, -errno, "cannot open %s/root", place) : fd;
+}
+
+static bool is_worth_a_try(int r, int tried)
+{
+	return r == -EBUSY || (r == -EAGAIN && tried < TRIES_FAILED);
 }
 
 static int unreachable(const char *child, struct error *err)
@@ -209,7 +215,7 @@ int zfs_make_content(struct mosaic *m, int dirfd, const char *hex, struct error 
 	int r = -EBUSY;
 
 	zfs_child(m->priv, hex, child);
-	for (int i = 0; i < TRIES && r == -EBUSY; i++) {
+	for (int i = 0; i < TRIES && is_worth_a_try(r, i); i++) {
 		if (i > 0)
 			pause_a_little();
 		r = open_content(m, hex, true, err);
@@ -233,7 +239,7 @@ int zfs_mount_content(struct mosaic *m, int dirfd, const char *hex, struct error
 			r = mount_clone(dir, "", false);
 		else if (r == -EBUSY)
 			r = clone_elsewhere(child, hex);
-		if (r != -EBUSY)
+		if (!is_worth_a_try(r, i))
 			return r < 0 && dir >= 0 ? error_set(err, r, "cannot mount %s", child) : r;
 	}
 	return unreachable(child, err);

@@ -17,6 +17,9 @@ int zfs_code(const char *words)
 		{ "could not find any snapshots", -ENOENT },
 		{ "already exists", -EEXIST },
 		{ "busy", -EBUSY },
+		{ "already mounted", -EBUSY },
+		/* zfs-fuse: also while it takes down a mount that was at that place before */
+		{ "Make sure the FUSE module is loaded", -EAGAIN },
 		{ "out of space", -ENOSPC },
 		{ "quota exceeded", -EDQUOT },
 		{ "size is less than current used", -ENOSPC },

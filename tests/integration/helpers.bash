@@ -162,3 +162,17 @@ make_probe() {
 	[ ! -e "$here/probe-$(uname -m).c" ] || sources+=("$here/probe-$(uname -m).c")
 	[ -x "$probe" ] || gcc -static -O1 -Wall -Werror -o "$probe" "${sources[@]}"
 }
+
+# Says why no zfs-fuse can be started here, and fails.
+why_no_zfs() {
+	if ! command -v zfs-fuse >/dev/null; then
+		echo "zfs-fuse is not installed"
+	elif [ ! -c /dev/fuse ]; then
+		echo "this machine has no /dev/fuse"
+	elif [ -e /run/zfs/zfs_socket ]; then
+		echo "another zfs-fuse is running"
+	else
+		return 0
+	fi
+	return 1
+}

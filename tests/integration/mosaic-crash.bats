@@ -20,6 +20,7 @@ setup_file() {
 	census >"$BATS_FILE_TMPDIR/census"
 	kinds="ploop fsimg-reflink fsimg-xfs overlay plain btrfs"
 	[ "${CAROB_TEST_KILL:-}" != all ] || kinds+=" fsimg"
+	! why_no_zfs >"$BATS_FILE_TMPDIR/why" || kinds+=" zfs"
 	kinds=${CAROB_TEST_DRIVERS:-$kinds}
 	how="--least 1 --seconds $(times $seconds)"
 	export how
@@ -66,6 +67,12 @@ killed() {
 @test "fsimg with ext4, by reflinks of the xfs below" { killed fsimg-reflink; }
 @test "fsimg with xfs" { killed fsimg-xfs; }
 @test "ploop" { killed ploop; }
+
+@test "zfs, by zfs-fuse" {
+	why=$(cat "$BATS_FILE_TMPDIR/why")
+	[ -z "$why" ] || skip "$why"
+	killed zfs
+}
 
 @test "fsimg with ext4, copied" {
 	[ "${CAROB_TEST_KILL:-}" = all ] || skip "only with CAROB_TEST_KILL=all: it differs from the one above in how it copies"

@@ -29,7 +29,7 @@ static void unlink_it(void *arg)
 static struct note make_note(void)
 {
 	struct note note = { .path = "/tmp/test-guard-XXXXXX" };
-	int fd = mkstemp(note.path);
+	int fd = mkostemp(note.path, O_CLOEXEC);
 
 	assert_true(fd >= 0);
 	close(fd);
