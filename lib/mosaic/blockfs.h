@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/base.h"
-#include "kernel/guard.h"
+#include "kernel/kernel.h"
 
 enum { BLOCKFS_BLOCK = 4096 }; /* sizes are multiples of it */
 
