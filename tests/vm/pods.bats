@@ -15,7 +15,7 @@ files=(mosaic crash confine mosaic-dm stress moctl-story lifecycle images pod en
 # One file's tests in a machine of their own; output to FILE.tap, exit code to FILE.code. A machine
 # that never came up (125) is tried once more; a test's own failure is final.
 in_machine() {
-	local out=$BATS_FILE_TMPDIR/$1 code
+	local out=$BATS_FILE_TMPDIR/$1 code begin=$SECONDS
 	for _ in 1 2; do
 		code=0
 		"$top/tests/vm/run" --mem 3072 --tmpdisk 16G --timeout 1500 \
@@ -25,6 +25,7 @@ in_machine() {
 				bats --tap tests/integration/$1.bats" >"$out.tap" 2>&1 3>&- || code=$?
 		[ $code = 125 ] || break
 	done
+	echo $((SECONDS - begin)) >"$out.seconds"
 	echo $code >"$out.code.part"
 	mv "$out.code.part" "$out.code"
 }
@@ -71,7 +72,7 @@ passed() {
 		grep -v '^ok ' "$out.tap" | tail -n 100
 		return 1
 	fi
-	echo "# $1: $(grep -c '^ok ' "$out.tap") tests passed" >&3
+	echo "# $1: $(grep -c '^ok ' "$out.tap") tests passed in $(cat "$out.seconds") s" >&3
 	grep -q '^ok ' "$out.tap"
 }
 
