@@ -6,7 +6,7 @@
 # Two drivers at a time, each for so many seconds (CAROB_TEST_SHARE percent of it): where that is not enough for all
 # points, from a changing beginning on, and at least one of each verb.
 #
-# CAROB_TEST_KILL=all: every point, and fsimg without reflinks; about ten minutes of a processor for all drivers.
+# CAROB_TEST_KILL=all: every point, and fsimg without reflinks; some ten minutes, and twenty more for zfs.
 # CAROB_TEST_DRIVERS: the drivers to be tested (default: all), "plain ploop".
 # One verb, or one point: see tests/mosaic/kill --help.
 
