@@ -3,9 +3,10 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* Bytes of the rings. A few small files keep the writer busy and one large one does not, so it gets
- * much; several that decompress wait for their turn with theirs full. */
-enum { BEFORE = 1 << 20, BEHIND = 2 << 20 };
+/* Bytes of the rings. A few small files keep the writer busy, one large one does not, and now and
+ * then it waits for the disk, so it gets much; several that decompress wait for their turn with
+ * theirs full. xz and zstd may take 34 MiB themselves. */
+enum { BEFORE = 1 << 20, BEHIND = 16 << 20, BEHIND_WINDOW = 2 << 20 };
 
 void passage_init(struct passage *p, const struct images *im, struct unpacked *unpacked,
 		  const struct nettle_hash *hash, struct error *err)
@@ -71,10 +72,22 @@ static int start_decompressor(struct passage *p, int file, int told)
 	return start(p, &h, &p->decompressor, &p->decompressor_says);
 }
 
+static size_t room_behind(const struct passage *p)
+{
+	static const char gzip[] = { 0x1f, (char)0x8b };
+	char head[sizeof(gzip)];
+
+	if (p->decompressor < 0)
+		return BEHIND;
+	if (pread(p->stream.archive, head, sizeof(head), 0) != sizeof(head))
+		return BEHIND_WINDOW;
+	return memcmp(head, gzip, sizeof(gzip)) == 0 ? BEHIND : BEHIND_WINDOW;
+}
+
 static int start_extractor(struct passage *p, const char *mode, int tree)
 {
 	_ring_ends_ struct ring_ends ends = RING_ENDS_NONE;
-	int r = ring_make(&p->ring, BEHIND, &ends);
+	int r = ring_make(&p->ring, room_behind(p), &ends);
 	struct helper h = {
 		.arguments = { mode, "--shared" },
 		.stdio = { ends.sock, -1, -1 },

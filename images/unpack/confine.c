@@ -29,11 +29,11 @@ static int close_others(const struct confinement *c, struct error *err)
 	return 0;
 }
 
-static int limit_resources(_unused_ const struct confinement *c, struct error *err)
+static int limit_resources(const struct confinement *c, struct error *err)
 {
-	static const struct process_limit limits[] = {
-		{ RLIMIT_AS, UNPACK_MEMORY_BYTES },
-		{ RLIMIT_DATA, UNPACK_DATA_BYTES },
+	const struct process_limit limits[] = {
+		{ RLIMIT_AS, UNPACK_MEMORY },
+		{ RLIMIT_DATA, UNPACK_DATA(c->memory) },
 		{ RLIMIT_FSIZE, LIMIT_ARCHIVE_BYTES },
 		{ RLIMIT_NOFILE, LIMIT_ARCHIVE_DEPTH + 64 },
 		{ RLIMIT_CORE, 0 },

@@ -7,6 +7,7 @@
 
 struct confinement {
 	uint32_t keep_fds; /* bits of the descriptors 0 to 4 that stay open */
+	uint32_t memory;   /* bytes of its own */
 	bool tree;   /* descriptor 3 becomes all that the process sees; else it sees nothing */
 	bool change; /* what is in the tree may be removed, and links in it be followed */
 };

@@ -171,6 +171,8 @@ static int run(const struct mode *mode)
 	struct error err = { 0 };
 	int r;
 
+	confinement.memory = mode->run == decompress ? LIMIT_DECOMPRESS_MEMORY
+						     : LIMIT_UNPACK_MEMORY;
 	confinement.keep_fds |= growing ? 1U << UNPACK_TOLD_FD : 0;
 	umask(0); /* files are made with their mode */
 	/* when memory has run out there must be some left to say so */

@@ -63,6 +63,6 @@ struct unpack_record {
 };
 
 enum {
-	UNPACK_FAULTS_MAX = 64,         /* after so many faults it reads no further */
-	UNPACK_REPORT_BYTES = 24 << 20, /* all records together */
+	UNPACK_FAULTS_MAX = 64,        /* after so many faults it reads no further */
+	UNPACK_REPORT_BYTES = 8 << 20, /* all records together */
 };

@@ -51,6 +51,11 @@ refused() {
 
 @test "headers that want memory" {
 	refused "$BATS_FILE_TMPDIR/image/sparse-map.gz" LIMIT_UNPACK_MEMORY
+	# who decompresses wants much at the same time
+	zcat "$BATS_FILE_TMPDIR/image/sparse-map.gz" | xz -T 1 -8 >"$BATS_FILE_TMPDIR/image/sparse-map.xz"
+	refused "$BATS_FILE_TMPDIR/image/sparse-map.xz" LIMIT_UNPACK_MEMORY
+	zcat "$BATS_FILE_TMPDIR/image/sparse-map.gz" | zstd -q --long=25 >"$BATS_FILE_TMPDIR/image/sparse-map.zst"
+	refused "$BATS_FILE_TMPDIR/image/sparse-map.zst" LIMIT_UNPACK_MEMORY
 	refused "$BATS_FILE_TMPDIR/image/long-name.gz" ""
 	run "$BATS_TEST_DIRNAME/measure" carob image import "$BATS_FILE_TMPDIR/image/pax-headers.gz"
 	within_limits pax-headers
