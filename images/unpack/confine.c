@@ -29,7 +29,7 @@ static int close_others(const struct confinement *c, struct error *err)
 	return 0;
 }
 
-static int limit_resources(const struct confinement *c, struct error *err)
+static int limit_resources(_unused_ const struct confinement *c, struct error *err)
 {
 	const struct process_limit limits[] = {
 		{ RLIMIT_AS, UNPACK_MEMORY },
