@@ -8,8 +8,8 @@ enum { PIPE_BYTES = 1 << 20 };
 int helper_start(const struct images *im, const struct helper *h, struct error *err)
 {
 	static const char *const no_environment[] = { NULL };
-	const char *argv[] = { h->program, h->arguments[0], h->arguments[1], h->arguments[2],
-			       NULL };
+	const char *argv[] = { h->program,      h->arguments[0], h->arguments[1],
+			       h->arguments[2], h->arguments[3], NULL };
 	_free_ char *path = str_printf("%s/%s", im->libexec, h->program);
 	_close_ int exe = -1;
 	int more[1 + HELPER_MORE_FDS] = { h->fd4 };

@@ -10,7 +10,7 @@
 
 struct helper {
 	const char *program;      /* "carob-unpack" */
-	const char *arguments[3]; /* behind the program's name; NULL ends */
+	const char *arguments[4]; /* behind the program's name; NULL ends */
 	int stdio[3];             /* as in struct process_spec */
 	int fd3, fd4;             /* -1: none */
 	const int *more_fds;      /* become 5, 6, ...; each may be -1 */

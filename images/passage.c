@@ -3,10 +3,15 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* Bytes of the rings. A few small files keep the writer busy, one large one does not, and now and
- * then it waits for the disk, so it gets much; several that decompress wait for their turn with
- * theirs full. xz and zstd may take 34 MiB themselves. */
-enum { BEFORE = 1 << 20, BEHIND = 16 << 20, BEHIND_WINDOW = 2 << 20 };
+#include "images/window.h"
+
+/* Bytes of the rings: memory in place of time, since whoever finds one empty or full gives up its
+ * processor, and another takes the next turn there. A few small files keep the writer busy, one
+ * large one does not, and now and then it waits for the disk, so it gets much; several that
+ * decompress wait for their turn with theirs full. One that may itself take 34 MiB leaves little. */
+static const struct room {
+	size_t before, behind;
+} usual_room = { 3 << 20, 16 << 20 }, room_beside_window = { 1 << 20, 2 << 20 };
 
 void passage_init(struct passage *p, const struct images *im, struct unpacked *unpacked,
 		  const struct nettle_hash *hash, struct error *err)
@@ -54,40 +59,51 @@ static int no_ring(struct passage *p, int r)
 	return error_set(p->err, r, "cannot make memory to be shared");
 }
 
+/* One whose beginning is not there yet may be anything. */
+static bool has_large_window(int file)
+{
+	unsigned char head[WINDOW_HEAD];
+	ssize_t n = pread(file, head, sizeof(head), 0);
+
+	return n < 0 || window_of(head, (size_t)n) > LIMIT_LATER_WINDOW;
+}
+
+static const struct room *room_of(const struct passage *p)
+{
+	return p->large_window ? &room_beside_window : &usual_room;
+}
+
 static int start_decompressor(struct passage *p, int file, int told)
 {
 	_ring_ends_ struct ring_ends ends = RING_ENDS_NONE;
-	int r = ring_make_reader(&p->from, BEFORE, &ends);
 	struct helper h = {
-		.arguments = { "--decompress", "--shared", told < 0 ? NULL : "--growing" },
-		.stdio = { file, ends.sock, -1 },
+		.arguments = { "--decompress", "--shared" },
 		.fd3 = told,
 		.more_fds = &ends.memory,
 		.n_more_fds = 1,
 	};
+	size_t n = 2;
+	int r;
 
+	p->large_window = has_large_window(file);
+	if (told >= 0)
+		h.arguments[n++] = "--growing";
+	if (!p->large_window)
+		h.arguments[n++] = "--small-window";
+	r = ring_make_reader(&p->from, room_of(p)->before, &ends);
 	if (r < 0)
 		return no_ring(p, r);
+	h.stdio[0] = file;
+	h.stdio[1] = ends.sock;
+	h.stdio[2] = -1;
 	p->stream.from = &p->from;
 	return start(p, &h, &p->decompressor, &p->decompressor_says);
-}
-
-static size_t room_behind(const struct passage *p)
-{
-	static const char gzip[] = { 0x1f, (char)0x8b };
-	char head[sizeof(gzip)];
-
-	if (p->decompressor < 0)
-		return BEHIND;
-	if (pread(p->stream.archive, head, sizeof(head), 0) != sizeof(head))
-		return BEHIND_WINDOW;
-	return memcmp(head, gzip, sizeof(gzip)) == 0 ? BEHIND : BEHIND_WINDOW;
 }
 
 static int start_extractor(struct passage *p, const char *mode, int tree)
 {
 	_ring_ends_ struct ring_ends ends = RING_ENDS_NONE;
-	int r = ring_make(&p->ring, room_behind(p), &ends);
+	int r = ring_make(&p->ring, room_of(p)->behind, &ends);
 	struct helper h = {
 		.arguments = { mode, "--shared" },
 		.stdio = { ends.sock, -1, -1 },

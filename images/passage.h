@@ -25,6 +25,7 @@ struct passage {
 	struct growing growing;  /* the file, when there is no first */
 	struct ring_reader from; /* from the first to here */
 	struct ring ring;        /* from here to the last */
+	bool large_window;       /* what is decompressed may look back far (window.h) */
 	bool extracted;          /* everything was said, up to UNPACK_DONE */
 	bool decompressed;       /* likewise */
 };

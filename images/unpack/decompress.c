@@ -173,17 +173,34 @@ static void xz_end(struct decompressor *d)
 
 /* ---- zstd ------------------------------------------------------------------------------------ */
 
-enum { WINDOW_LOG = 25 };
-_Static_assert(LIMIT_ARCHIVE_WINDOW == 1 << WINDOW_LOG, "zstd takes the window as a power of two");
+/* The library takes the window as a power of two. */
+enum { WINDOW_LOG = 25, LATER_WINDOW_LOG = 23 };
+_Static_assert(LIMIT_ARCHIVE_WINDOW == 1 << WINDOW_LOG, "not the window's logarithm");
+_Static_assert(LIMIT_LATER_WINDOW == 1 << LATER_WINDOW_LOG, "not the window's logarithm");
 
 static int zstd_begin(struct decompressor *d)
 {
+	int window = d->sink->small_window ? LATER_WINDOW_LOG : WINDOW_LOG;
+
 	if (!d->zstd)
 		d->zstd = ZSTD_createDCtx();
 	if (!d->zstd || ZSTD_isError(ZSTD_DCtx_reset(d->zstd, ZSTD_reset_session_only)) ||
-	    ZSTD_isError(ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, WINDOW_LOG)))
+	    ZSTD_isError(ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, window)))
 		return no_memory(d);
 	return 0;
+}
+
+static int zstd_window_too_large(struct decompressor *d)
+{
+	if (d->sink->small_window)
+		return error_set(
+			d->err, -EBADMSG,
+			"a later frame's window has more than %d MiB, and the first frame's had not (LIMIT_LATER_WINDOW): compress the archive again as one frame.",
+			LIMIT_LATER_WINDOW >> 20);
+	return error_set(
+		d->err, -EBADMSG,
+		"the archive's window has more than %d MiB (LIMIT_ARCHIVE_WINDOW): compress it again with zstd -19 or less, without --long.",
+		LIMIT_ARCHIVE_WINDOW >> 20);
 }
 
 static int zstd_failed(struct decompressor *d, size_t r)
@@ -192,10 +209,7 @@ static int zstd_failed(struct decompressor *d, size_t r)
 	if (ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation)
 		return no_memory(d);
 	if (ZSTD_getErrorCode(r) == ZSTD_error_frameParameter_windowTooLarge)
-		return error_set(
-			d->err, -EBADMSG,
-			"the archive's window has more than %d MiB (LIMIT_ARCHIVE_WINDOW): compress it again with zstd -19 or less, without --long.",
-			LIMIT_ARCHIVE_WINDOW >> 20);
+		return zstd_window_too_large(d);
 	return damaged(d, ZSTD_getErrorName(r));
 }
 

@@ -9,6 +9,7 @@ struct decompress_sink {
 	/* So many of them are there. */
 	int (*put)(void *arg, size_t n, struct error *err);
 	void *arg;
+	bool small_window; /* LIMIT_LATER_WINDOW holds for every frame of zstd */
 };
 
 /* Reads the compressed file from in, gives what is in it to sink. Every byte of it must belong

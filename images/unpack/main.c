@@ -62,7 +62,7 @@ static int put_into_ring(void *arg, size_t n, struct error *err)
 	return r < 0 ? error_set(err, r, "cannot pass on the decompressed archive") : 0;
 }
 
-static bool shared, growing;
+static bool shared, growing, small_window;
 
 /* The memory is mapped while that can still be done: its descriptor is not kept. */
 static int take_ring(bool decompresses, struct error *err)
@@ -101,7 +101,7 @@ static int files(struct report *report, struct error *err)
 
 static int decompress(struct report *report, struct error *err)
 {
-	const struct decompress_sink sink = { room_of_ring, put_into_ring, &to };
+	const struct decompress_sink sink = { room_of_ring, put_into_ring, &to, small_window };
 	struct growing file;
 	int r;
 
@@ -195,12 +195,26 @@ static int run(const struct mode *mode)
 	return r == 0 && report_send(&report, UNPACK_REPORT_FD) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* What follows the mode: in this order, and with --shared alone. */
+static bool take_options(int argc, char **argv)
+{
+	int i = 2;
+
+	shared = i < argc && str_eq(argv[i], "--shared");
+	i += shared;
+	growing = shared && i < argc && str_eq(argv[i], "--growing");
+	i += growing;
+	small_window = shared && i < argc && str_eq(argv[i], "--small-window");
+	i += small_window;
+	return argc >= 2 && i == argc;
+}
+
 int main(int argc, char **argv)
 {
-	growing = argc == 4 && str_eq(argv[3], "--growing");
-	shared = (argc == 3 || growing) && str_eq(argv[2], "--shared");
+	bool good = take_options(argc, argv);
+
 	prepare_conversion();
-	for (size_t i = 0; (argc == 2 || shared) && i < ARRAY_SIZE(modes); i++)
+	for (size_t i = 0; good && i < ARRAY_SIZE(modes); i++)
 		if (str_eq(argv[1], modes[i].option))
 			/* at once: what libraries do at the end of a program is not on the list
 			 * of calls */
