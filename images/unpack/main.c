@@ -45,7 +45,7 @@ static struct ring to;
 /* No more at a time than the other side should wait for. */
 static int room_of_ring(void *arg, unsigned char **ret, size_t *ret_size, struct error *err)
 {
-	enum { PIECE = 256 << 10 };
+	enum { PIECE = 512 << 10 };
 	int r = 0;
 
 	while (r == 0 && (*ret_size = ring_room(arg, ret)) == 0)
