@@ -8,7 +8,7 @@
 /* Bytes of the rings: memory in place of time, since whoever finds one empty or full gives up its
  * processor, and another takes the next turn there. A few small files keep the writer busy, one
  * large one does not, and now and then it waits for the disk, so it gets much; several that
- * decompress wait for their turn with theirs full. One that may itself take 34 MiB leaves little. */
+ * decompress wait for their turn with theirs full. One that may take 34 MiB leaves little. */
 static const struct room {
 	size_t before, behind;
 } usual_room = { 3 << 20, 16 << 20 }, room_beside_window = { 1 << 20, 2 << 20 };

@@ -16,8 +16,8 @@
  *
  * --decompress --shared --growing: the archive is still being written; descriptor 3 says how far it
  * is there (base/growing.h).
- * --decompress --shared --small-window, behind --growing: no frame of zstd may have a window of more
- * than LIMIT_LATER_WINDOW, because who started this has other use for the memory.
+ * --decompress --shared --small-window, behind --growing: no frame of zstd may have a window of
+ * more than LIMIT_LATER_WINDOW, because who started this has other use for the memory.
  *
  * --layer: no manifest, no rootfs/; what is there is replaced (a directory by a directory only in
  * its attributes), ".wh.NAME" removes NAME of the layers below, ".wh..wh..opq" all that they have
