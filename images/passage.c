@@ -78,6 +78,7 @@ static int start_decompressor(struct passage *p, int file, int told)
 	_ring_ends_ struct ring_ends ends = RING_ENDS_NONE;
 	struct helper h = {
 		.arguments = { "--decompress", "--shared" },
+		.stdio = { file, -1, -1 },
 		.fd3 = told,
 		.more_fds = &ends.memory,
 		.n_more_fds = 1,
@@ -93,9 +94,7 @@ static int start_decompressor(struct passage *p, int file, int told)
 	r = ring_make_reader(&p->from, room_of(p)->before, &ends);
 	if (r < 0)
 		return no_ring(p, r);
-	h.stdio[0] = file;
 	h.stdio[1] = ends.sock;
-	h.stdio[2] = -1;
 	p->stream.from = &p->from;
 	return start(p, &h, &p->decompressor, &p->decompressor_says);
 }

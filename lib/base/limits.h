@@ -29,7 +29,7 @@ enum {
 	LIMIT_DECOMPRESS_MEMORY = 44 << 20, /* of the process that decompresses */
 	LIMIT_UNPACK_MEMORY = 16 << 20,    /* of the one that writes: 12 for the table of members */
 	LIMIT_ARCHIVE_WINDOW = 32 << 20,   /* how far back zstd may refer */
-	LIMIT_LATER_WINDOW = 8 << 20,      /* and once its first frame wants no more than this */
+	LIMIT_LATER_WINDOW = 8 << 20,      /* in later frames, where the first has no more */
 	LIMIT_API_LINE_BYTES = 256 << 10,  /* one request on a pod's api.sock */
 	LIMIT_API_CLIENTS = 64,            /* connections to one api.sock */
 	LIMIT_LOG_LINE_BYTES = 16 << 10,   /* a longer line of an app is split in the log */
