@@ -5,10 +5,10 @@
 #include "images/forked.h"
 #include "images/internal.h"
 
-enum { STEP = 64 << 20 };
+enum { STEP = 64 << 20, LAST_STEP = 8 << 20 };
 
 /* What was said while it synced is said once. An error shows again where it matters: behind.h. */
-static int sync_behind(void)
+static int sync_behind(_unused_ void *arg)
 {
 	char words[64];
 
@@ -30,12 +30,22 @@ static void begin(struct behind *b)
 	/* who writes the tree does not wait, whatever becomes of the other side */
 	if (fcntl(b->tell, F_SETFL, O_NONBLOCK) < 0)
 		return;
-	b->pidfd = forked_start((const int[]){ hear, b->tree, archive, archive }, sync_behind);
+	b->pidfd = forked_start((const int[]){ hear, b->tree, archive, archive }, sync_behind,
+				NULL);
 }
 
-void behind_note(struct behind *b, uint64_t bytes)
+/* A sync costs a commit of the file system's journal, so there are few of them, until what is left
+ * at the end would take longer. */
+static uint64_t next_step(const struct behind *b, uint64_t left)
 {
-	if (b->tree < 0 || bytes < b->told + STEP)
+	uint64_t half = left / 2 + LAST_STEP;
+
+	return b->tell < 0 || half > STEP ? STEP : half;
+}
+
+void behind_note(struct behind *b, uint64_t bytes, uint64_t left)
+{
+	if (b->tree < 0 || bytes < b->told + next_step(b, left))
 		return;
 	b->told = bytes;
 	if (b->tell < 0)

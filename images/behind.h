@@ -20,10 +20,11 @@ struct behind {
 		.pidfd = -1, .tell = -1, .tree = -1, .archive = -1, \
 	}
 
-/* So many bytes of the tree were written so far, more or less. archive, which may be on another
- * file system and is complete, starts on its way with the first of them. A small tree is not worth
- * a process. */
-void behind_note(struct behind *b, uint64_t bytes);
+/* So many bytes of the tree were written so far, more or less, and so many are still to come
+ * (UINT64_MAX: not known): the nearer the end, the less is left to be synced. archive, which may be
+ * on another file system and is complete, starts on its way with the first of them. A small tree is
+ * not worth a process. */
+void behind_note(struct behind *b, uint64_t bytes, uint64_t left);
 
 /* Ends it, once what it is at is done. */
 void behind_end(struct behind *b);

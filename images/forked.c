@@ -37,22 +37,23 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static _noreturn_ void be_copy(const int fds[FORKED_FDS], int (*run)(void), pid_t parent)
+static void become_copy(const int fds[FORKED_FDS], pid_t parent)
 {
 	reset_signals();
 	/* gone already: nobody will wait for what this does */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent || !keep_only(fds))
 		_exit(BROKEN);
-	_exit(run());
 }
 
-int forked_start(const int fds[FORKED_FDS], int (*run)(void))
+int forked_start(const int fds[FORKED_FDS], int (*run)(void *arg), void *arg)
 {
 	pid_t parent = getpid(), pid = fork();
 	int pidfd, code;
 
-	if (pid == 0)
-		be_copy(fds, run, parent);
+	if (pid == 0) {
+		become_copy(fds, parent);
+		_exit(run(arg));
+	}
 	if (pid < 0)
 		return -errno;
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);

@@ -10,6 +10,6 @@
 
 enum { FORKED_FDS = 4 };
 
-/* The copy has fds as 0 to 3 (all open, one may be there twice) and calls run(), whose value (0 to
- * 127) is its exit code. Returns its pidfd: helper_wait(), helper_reap(). */
-int forked_start(const int fds[FORKED_FDS], int (*run)(void)) _must_check_;
+/* The copy has fds as 0 to 3 (all open, one may be there twice) and calls run(arg), whose value (0
+ * to 127) is its exit code. Returns its pidfd: helper_wait(), helper_reap(). */
+int forked_start(const int fds[FORKED_FDS], int (*run)(void *arg), void *arg) _must_check_;

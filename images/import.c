@@ -51,15 +51,6 @@ static void import_deinit(struct import *i)
 
 /* ---- the archive into the staging area ------------------------------------------------------- */
 
-static int copy_archive(struct import *i, int from, struct error *err)
-{
-	_close_ int to = openat(i->adoption.staged.fd, "aci", O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (to < 0)
-		return error_set(err, -errno, "cannot make a file in the store");
-	return feed_begin(&i->feed, from, to, err);
-}
-
 /* An image directory becomes the archive that images_build() would make of it. */
 static int pack_directory(struct import *i, int directory, struct error *err)
 {
@@ -102,7 +93,8 @@ static int stage_archive(struct import *i, const char *path, struct error *err)
 			    0600);
 	if (i->archive < 0)
 		return error_set(err, -errno, "cannot make a file in the store");
-	return S_ISDIR(st.st_mode) ? pack_directory(i, from, err) : copy_archive(i, from, err);
+	return S_ISDIR(st.st_mode) ? pack_directory(i, from, err)
+				   : feed_begin(&i->feed, from, i->archive, err);
 }
 
 /* ---- from the archive to the image ----------------------------------------------------------- */
@@ -111,7 +103,7 @@ static int unpack(struct import *i, const struct images_progress *progress, stru
 {
 	const struct unpacking u = {
 		.archive = i->archive,
-		.told = i->feed.told,
+		.feed = i->feed.pidfd < 0 ? NULL : &i->feed.ends,
 		.archive_size = i->feed.size,
 		.progress = progress,
 	};

@@ -42,7 +42,6 @@ struct ring_reader;
 struct stream {
 	int in, out;                    /* out -1: nowhere */
 	struct ring_reader *from;       /* kernel/ring.h: where it comes from in place of in, */
-	struct growing *growing;        /* base/growing.h: or here */
 	struct ring *ring;              /* and goes in place of out; each may be NULL */
 	const struct nettle_hash *hash; /* digest_sha512, nettle_sha256: of all that came */
 	uint64_t digest[32];            /* its context */
@@ -51,10 +50,12 @@ struct stream {
 
 	/* expansion: what came may be no more than the ratio allows of what archive was read so
 	 * far, by the position of its descriptor; -1: no limit. Several streams that are one image
-	 * share the limits: what those before this one came to. */
+	 * share the limits: what those before this one came to, and whether there are some behind
+	 * it. */
 	int archive;
 	uint64_t archive_size;
 	uint64_t bytes_before, archive_before;
+	bool others_follow;
 	const struct images_progress *progress;
 	const char *what;      /* for the progress and errors */
 	struct behind *behind; /* hears of what went on; NULL: nobody does */
@@ -84,11 +85,11 @@ void unpacked_deinit(struct unpacked *u);
 int images_unpack(const struct images *im, int archive, int tree, struct unpacked *ret,
 		  const struct images_progress *progress, struct error *err) _must_check_;
 
-/* Likewise, of an archive that may still be growing. */
+/* Likewise, of an archive that may still be on its way. */
 struct unpacking {
-	int archive;           /* its first bytes are there */
-	int told;              /* how far it is there (growing.h); -1: it is complete */
-	uint64_t archive_size; /* what it comes to */
+	int archive;            /* its first bytes are there */
+	struct ring_ends *feed; /* all of it, which is taken over; NULL: it is complete */
+	uint64_t archive_size;  /* what it comes to */
 	const struct images_progress *progress;
 };
 int images_unpack_fed(const struct images *im, const struct unpacking *u, int tree,

@@ -94,11 +94,13 @@ static int begin(struct laying *l)
 	layer->passage.stream.what = layer->what;
 	layer->passage.stream.progress = l->job->progress;
 	layer->passage.stream.behind = &l->behind;
+	layer->passage.among_others = true;
+	layer->passage.stream.others_follow = l->begun + 1 < image->manifest.n_layers;
 	layer->blob = open_blob(l, number);
 	l->begun++;
 	if (layer->blob < 0)
 		return layer->blob;
-	return passage_begin(&layer->passage, layer->blob, -1,
+	return passage_begin(&layer->passage, layer->blob, NULL,
 			     image->manifest.compressions[number] != OCI_PLAIN);
 }
 

@@ -3,15 +3,19 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "images/window.h"
+enum { MIB = 1 << 20 };
 
 /* Bytes of the rings: memory in place of time, since whoever finds one empty or full gives up its
- * processor, and another takes the next turn there. A few small files keep the writer busy, one
- * large one does not, and now and then it waits for the disk, so it gets much; several that
- * decompress wait for their turn with theirs full. One that may take 34 MiB leaves little. */
+ * processor, and another takes the next turn there; so as much as leaves all processes together
+ * below 64 MiB, whatever the archive makes them need. A few small files keep the writer busy, one
+ * large one does not, and now and then it waits for the disk. */
 static const struct room {
 	size_t before, behind;
-} usual_room = { 3 << 20, 16 << 20 }, room_beside_window = { 1 << 20, 2 << 20 };
+} rooms[] = {
+	[WINDOW_SMALL] = { 12 * MIB, 20 * MIB },
+	[WINDOW_MIDDLE] = { 8 * MIB, 16 * MIB },
+	[WINDOW_LARGE] = { 1 * MIB, 2 * MIB },
+}, room_among_others = { 3 * MIB, 16 * MIB };
 
 void passage_init(struct passage *p, const struct images *im, struct unpacked *unpacked,
 		  const struct nettle_hash *hash, struct error *err)
@@ -59,42 +63,44 @@ static int no_ring(struct passage *p, int r)
 	return error_set(p->err, r, "cannot make memory to be shared");
 }
 
-/* One whose beginning is not there yet may be anything. */
-static bool has_large_window(int file)
+static enum window_kind kind_of_window(int file)
 {
 	unsigned char head[WINDOW_HEAD];
 	ssize_t n = pread(file, head, sizeof(head), 0);
 
-	return n < 0 || window_of(head, (size_t)n) > LIMIT_LATER_WINDOW;
+	return n < 0 ? WINDOW_LARGE : window_kind(head, (size_t)n);
 }
 
 static const struct room *room_of(const struct passage *p)
 {
-	return p->large_window ? &room_beside_window : &usual_room;
+	return p->among_others && p->window != WINDOW_LARGE ? &room_among_others
+							    : &rooms[p->window];
 }
 
-static int start_decompressor(struct passage *p, int file, int told)
+static int start_decompressor(struct passage *p, int file, const struct ring_ends *feed)
 {
 	_ring_ends_ struct ring_ends ends = RING_ENDS_NONE;
+	int memory[2] = { -1, feed ? feed->memory : -1 };
 	struct helper h = {
 		.arguments = { "--decompress", "--shared" },
-		.stdio = { file, -1, -1 },
-		.fd3 = told,
-		.more_fds = &ends.memory,
-		.n_more_fds = 1,
+		.stdio = { feed ? feed->sock : file, -1, -1 },
+		.fd3 = -1,
+		.more_fds = memory,
+		.n_more_fds = ARRAY_SIZE(memory),
 	};
 	size_t n = 2;
 	int r;
 
-	p->large_window = has_large_window(file);
-	if (told >= 0)
-		h.arguments[n++] = "--growing";
-	if (!p->large_window)
+	p->window = kind_of_window(file);
+	if (feed)
+		h.arguments[n++] = "--fed";
+	if (p->window != WINDOW_LARGE)
 		h.arguments[n++] = "--small-window";
 	r = ring_make_reader(&p->from, room_of(p)->before, &ends);
 	if (r < 0)
 		return no_ring(p, r);
 	h.stdio[1] = ends.sock;
+	memory[0] = ends.memory;
 	p->stream.from = &p->from;
 	return start(p, &h, &p->decompressor, &p->decompressor_says);
 }
@@ -255,19 +261,37 @@ static int conclude(struct passage *p)
 	return p->extracted && !p->stream.cut ? 0 : ended_badly(p, status);
 }
 
-int passage_begin(struct passage *p, int file, int told, bool compressed)
+/* A plain one needs no other process. */
+static int start_reading(struct passage *p, int file, struct ring_ends *feed)
 {
+	int r;
+
+	if (!feed) {
+		p->stream.in = file;
+		return 0;
+	}
+	r = ring_open(&p->from, feed);
+	feed->sock = -1;
+	p->stream.from = &p->from;
+	return r < 0 ? no_ring(p, r) : 0;
+}
+
+int passage_begin(struct passage *p, int file, struct ring_ends *feed, bool compressed)
+{
+	_ring_ends_ struct ring_ends taken = RING_ENDS_NONE;
 	struct stat st;
+
+	if (feed) {
+		taken = *feed;
+		*feed = (struct ring_ends)RING_ENDS_NONE;
+		feed = &taken;
+	}
 
 	if (fstat(file, &st) < 0)
 		return error_set(p->err, -errno, "cannot read %s", p->stream.what);
 	p->stream.archive = file;
 	p->stream.archive_size = (uint64_t)st.st_size;
-	if (compressed)
-		return start_decompressor(p, file, told);
-	growing_init(&p->growing, file, told);
-	p->stream.growing = &p->growing;
-	return 0;
+	return compressed ? start_decompressor(p, file, feed) : start_reading(p, file, feed);
 }
 
 int passage_run(struct passage *p, const char *mode, int tree)
@@ -283,7 +307,6 @@ void passage_end(struct passage *p)
 {
 	helper_reap(&p->decompressor);
 	helper_reap(&p->extractor);
-	cleanup_close(&p->stream.in);
 	ring_close(&p->from);
 	ring_deinit(&p->ring);
 	cleanup_close(&p->decompressor_says);

@@ -13,6 +13,7 @@
  */
 #include "images/internal.h"
 #include "images/unpack/unpack.h"
+#include "images/window.h"
 #include "kernel/kernel.h"
 
 struct passage {
@@ -22,10 +23,10 @@ struct passage {
 	int decompressor, extractor; /* pidfds */
 	int decompressor_says, extractor_says;
 	struct stream stream;
-	struct growing growing;  /* the file, when there is no first */
-	struct ring_reader from; /* from the first to here */
+	struct ring_reader from; /* from the first to here, or from who writes the file */
 	struct ring ring;        /* from here to the last */
-	bool large_window;       /* what is decompressed may look back far (window.h) */
+	enum window_kind window; /* of what is decompressed */
+	bool among_others;       /* set by who starts several at a time: less memory for each */
 	bool extracted;          /* everything was said, up to UNPACK_DONE */
 	bool decompressed;       /* likewise */
 };
@@ -33,9 +34,10 @@ struct passage {
 void passage_init(struct passage *p, const struct images *im, struct unpacked *unpacked,
 		  const struct nettle_hash *hash, struct error *err);
 
-/* Starts on the file, at its beginning; it stays the caller's and must stay open. told: how far it
- * is there already (growing.h), likewise; -1: it is complete. */
-int passage_begin(struct passage *p, int file, int told, bool compressed) _must_check_;
+/* Starts on the file, at its beginning; it stays the caller's and must stay open. feed: where it
+ * all comes from while it is being written (feed.h), which is taken over; NULL: it is complete. */
+int passage_begin(struct passage *p, int file, struct ring_ends *feed, bool compressed)
+	_must_check_;
 
 /* All of it into the tree (or nowhere: -1). 0 also when there were faults, which then are in
  * unpacked->faults: nothing else is certain in that case but p->stream.cut. */

@@ -166,8 +166,11 @@ static ssize_t read_some(struct stream *s, unsigned char *to, size_t max)
 	size_t n;
 	int r;
 
-	if (!s->from)
-		return growing_read(s->growing, to, max);
+	if (!s->from) {
+		ssize_t came = read(s->in, to, max);
+
+		return came < 0 ? -errno : came;
+	}
 	n = ring_there(s->from, &at);
 	n = n < max ? n : max;
 	memcpy(to, at, n);
@@ -195,18 +198,6 @@ static int share_block(struct stream *s, _unused_ char *block, size_t *ret, stru
 	return 0;
 }
 
-static int wait_for_growth(struct growing *file, const struct pipe_guard *g, struct error *err)
-{
-	int r = 0;
-
-	while (r == 0 && !growing_is_ready(file)) {
-		r = guard_wait(g, file->told, err);
-		if (r == 0)
-			r = growing_listen(file);
-	}
-	return r;
-}
-
 static int wait_for_writer(struct ring_reader *from, const struct pipe_guard *g, struct error *err)
 {
 	const unsigned char *at;
@@ -225,12 +216,9 @@ static int wait_for_more(struct stream *s, const struct pipe_guard *g, struct er
 {
 	int r;
 
-	if (s->from)
-		r = wait_for_writer(s->from, g, err);
-	else if (s->growing)
-		r = wait_for_growth(s->growing, g, err);
-	else
+	if (!s->from)
 		return guard_wait(g, s->in, err);
+	r = wait_for_writer(s->from, g, err);
 	return r < 0 && !(err && err->code) ? error_set(err, r, "cannot read %s", s->what) : r;
 }
 
@@ -276,6 +264,23 @@ static int look_at_archive(struct stream *s, struct watch *w, bool last, struct 
 	return r;
 }
 
+/* If the rest of the archive is like what came of it. */
+static uint64_t estimate_left(const struct stream *s, const struct watch *w)
+{
+	uint64_t at = w->at > 0 ? (uint64_t)w->at : 0;
+
+	if (at == 0 || s->others_follow)
+		return UINT64_MAX;
+	if (at >= s->archive_size)
+		return 0;
+	return (uint64_t)((double)s->bytes / (double)at * (double)(s->archive_size - at));
+}
+
+static void tell_behind(const struct stream *s, const struct watch *w)
+{
+	behind_note(s->behind, s->bytes_before + s->bytes, estimate_left(s, w));
+}
+
 typedef int (*step_fn)(struct stream *s, char *block, size_t *ret, struct error *err);
 
 static step_fn choose(const struct stream *s)
@@ -304,7 +309,7 @@ static int run(struct stream *s, const struct pipe_guard *g, char *block, struct
 		if (r == 0)
 			r = look_at_archive(s, &watch, n == 0 || s->cut, err);
 		if (s->behind)
-			behind_note(s->behind, s->bytes_before + s->bytes);
+			tell_behind(s, &watch);
 	}
 	return r;
 }

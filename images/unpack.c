@@ -54,9 +54,9 @@ static bool is_encrypted(int archive)
 
 static int pass(struct passage *p, const struct unpacking *u, int tree)
 {
-	int r = passage_begin(p, u->archive, u->told, is_compressed(u->archive));
+	int r = passage_begin(p, u->archive, u->feed, is_compressed(u->archive));
 
-	if (u->told >= 0)
+	if (u->feed)
 		p->stream.archive_size = u->archive_size;
 	return r == 0 ? passage_run(p, tree < 0 ? "--check" : "--extract", tree) : r;
 }
@@ -64,7 +64,7 @@ static int pass(struct passage *p, const struct unpacking *u, int tree)
 int images_unpack(const struct images *im, int archive, int tree, struct unpacked *ret,
 		  const struct images_progress *progress, struct error *err)
 {
-	const struct unpacking u = { .archive = archive, .told = -1, .progress = progress };
+	const struct unpacking u = { .archive = archive, .progress = progress };
 
 	return images_unpack_fed(im, &u, tree, ret, err);
 }
@@ -87,7 +87,7 @@ int images_unpack_fed(const struct images *im, const struct unpacking *u, int tr
 	p.stream.progress = u->progress;
 	p.stream.behind = &behind;
 	behind.tree = tree;
-	behind.archive = u->told < 0 ? u->archive : -1;
+	behind.archive = u->feed ? -1 : u->archive;
 	r = pass(&p, u, tree);
 	passage_end(&p);
 	behind_end(&behind);

@@ -20,7 +20,7 @@ static int unpack(struct passage *p, int archive, int directory,
 	int r;
 
 	p->stream.progress = progress;
-	r = passage_begin(p, archive, -1, is_compressed(archive));
+	r = passage_begin(p, archive, NULL, is_compressed(archive));
 	return r < 0 ? r : passage_run(p, "--files", directory);
 }
 

@@ -41,13 +41,25 @@ static uint64_t of_zstd(const unsigned char *head, size_t n)
 	return little_endian(head + at, size) + (size == 2 ? 256 : 0);
 }
 
+static bool is_gzip(const unsigned char *head, size_t n)
+{
+	return n >= 2 && head[0] == 0x1f && head[1] == 0x8b;
+}
+
 uint64_t window_of(const unsigned char *head, size_t n)
 {
-	static const unsigned char gzip[] = { 0x1f, 0x8b }, zstd[] = { 0x28, 0xb5, 0x2f, 0xfd };
+	static const unsigned char zstd[] = { 0x28, 0xb5, 0x2f, 0xfd };
 
-	if (n >= sizeof(gzip) && memcmp(head, gzip, sizeof(gzip)) == 0)
+	if (is_gzip(head, n))
 		return GZIP;
 	if (n >= sizeof(zstd) && memcmp(head, zstd, sizeof(zstd)) == 0)
 		return of_zstd(head + sizeof(zstd), n - sizeof(zstd));
 	return UINT64_MAX;
+}
+
+enum window_kind window_kind(const unsigned char *head, size_t n)
+{
+	if (is_gzip(head, n))
+		return WINDOW_SMALL;
+	return window_of(head, n) > LIMIT_LATER_WINDOW ? WINDOW_LARGE : WINDOW_MIDDLE;
 }

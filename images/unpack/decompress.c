@@ -14,13 +14,8 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
-/* What comes in at a time. The other side judges by how much came in how much may come out, so it
- * sees a bomb so much later; smaller blocks cost gzip some 6 % of an import, in calls and in copies
- * of the window. */
-enum { BLOCK_IN = 256 << 10 };
-
 struct decompressor {
-	struct growing *in;
+	const struct source *in;
 	struct error *err;
 	union {
 		struct inflate_state gzip;
@@ -33,7 +28,6 @@ struct decompressor {
 	const struct decompress_sink *sink;
 	unsigned char *plain; /* where the sink has room */
 	size_t room, made;    /* bytes of it: all, and those that have come */
-	unsigned char block[BLOCK_IN];
 };
 
 enum step { STEP_MORE, STEP_END };
@@ -245,14 +239,15 @@ static const struct compression compressions[] = {
 /* Some bytes of the file when none are left: 1, 0 at its end, or a negative errno. */
 static int fill(struct decompressor *d)
 {
+	const void *next = NULL;
 	ssize_t n;
 
 	if (d->left)
 		return 1;
-	n = growing_read(d->in, d->block, BLOCK_IN);
+	n = d->in->next(d->in->arg, &next);
 	if (n < 0)
 		return error_set(d->err, (int)n, "cannot read the archive");
-	d->next = d->block;
+	d->next = next;
 	d->left = (size_t)n;
 	return n > 0;
 }
@@ -310,7 +305,7 @@ static void decompressor_free(struct decompressor **d)
 	free(*d);
 }
 
-int decompress_run(struct growing *in, const struct decompress_sink *sink, struct error *err)
+int decompress_run(const struct source *in, const struct decompress_sink *sink, struct error *err)
 {
 	_cleanup_(decompressor_free) struct decompressor *d = calloc(1, sizeof(*d));
 	int r;
@@ -355,16 +350,13 @@ static int put_to_fd(void *arg, size_t n, struct error *err)
 	return r < 0 ? error_set(err, r, "cannot pass on the decompressed archive") : 0;
 }
 
-int decompress_to_fd(int in, int out, struct error *err)
+int decompress_to_fd(const struct source *in, int out, struct error *err)
 {
 	_free_ struct to_fd *t = malloc(sizeof(*t));
 	const struct decompress_sink sink = { room_of_fd, put_to_fd, t };
 
-	struct growing file;
-
 	if (!t)
 		return error_set(err, -ENOMEM, "out of memory");
 	t->fd = out;
-	growing_init(&file, in, -1);
-	return decompress_run(&file, &sink, err);
+	return decompress_run(in, &sink, err);
 }

@@ -1,6 +1,7 @@
 #pragma once
 /* Compressed archives: gzip, bzip2, xz, zstd, told by their first bytes. */
 #include "base/base.h"
+#include "images/unpack/source.h"
 
 /* Where the plain bytes go. */
 struct decompress_sink {
@@ -15,7 +16,7 @@ struct decompress_sink {
 /* Reads the compressed file from in, gives what is in it to sink. Every byte of it must belong
  * to the compressed stream: -EBADMSG and err when it is cut short, damaged or followed by
  * something else. */
-int decompress_run(struct growing *in, const struct decompress_sink *sink, struct error *err)
+int decompress_run(const struct source *in, const struct decompress_sink *sink, struct error *err)
 	_must_check_;
 
-int decompress_to_fd(int in, int out, struct error *err) _must_check_;
+int decompress_to_fd(const struct source *in, int out, struct error *err) _must_check_;

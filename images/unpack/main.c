@@ -10,8 +10,11 @@
 #include "images/unpack/unpack.h"
 #include "kernel/kernel.h"
 
-/* ---- where the stream comes from ------------------------------------------------------------- */
+/* ---- where the bytes come from --------------------------------------------------------------- */
 
+/* The other side judges by how much came in how much a decompressor may give, so it sees a bomb so
+ * much later as this is large; smaller blocks cost gzip some 6 % of an import, in calls and in
+ * copies of the window. */
 static ssize_t next_of_stdin(_unused_ void *arg, const void **ret)
 {
 	static char buffer[256 << 10];
@@ -29,18 +32,27 @@ static ssize_t next_of_stdin(_unused_ void *arg, const void **ret)
 	return (ssize_t)len;
 }
 
-static struct ring_reader from;
-
 static ssize_t next_of_ring(void *arg, const void **ret)
 {
 	return ring_next(arg, ret);
 }
 
-static struct reader_source source = { .next = next_of_stdin };
+static struct ring_reader ring_from;
+static struct source source = { .next = next_of_stdin };
+
+/* The memory is mapped while that can still be done: its descriptor is not kept. */
+static int take_from_ring(int memory, struct error *err)
+{
+	const struct ring_ends ends = { .sock = STDIN_FILENO, .memory = memory };
+	int r = ring_open(&ring_from, &ends);
+
+	source = (struct source){ .next = next_of_ring, .arg = &ring_from };
+	return r < 0 ? error_set(err, r, "cannot share memory with who started this") : 0;
+}
 
 /* ---- where the decompressed one goes --------------------------------------------------------- */
 
-static struct ring to;
+static struct ring ring_to;
 
 /* No more at a time than the other side should wait for. */
 static int room_of_ring(void *arg, unsigned char **ret, size_t *ret_size, struct error *err)
@@ -62,19 +74,24 @@ static int put_into_ring(void *arg, size_t n, struct error *err)
 	return r < 0 ? error_set(err, r, "cannot pass on the decompressed archive") : 0;
 }
 
-static bool shared, growing, small_window;
-
-/* The memory is mapped while that can still be done: its descriptor is not kept. */
-static int take_ring(bool decompresses, struct error *err)
+static int give_to_ring(struct error *err)
 {
-	const struct ring_ends ends = {
-		.sock = decompresses ? STDOUT_FILENO : STDIN_FILENO,
-		.memory = UNPACK_RING_FD,
-	};
-	int r = decompresses ? ring_join(&to, &ends) : ring_open(&from, &ends);
+	const struct ring_ends ends = { .sock = STDOUT_FILENO, .memory = UNPACK_RING_FD };
+	int r = ring_join(&ring_to, &ends);
 
-	source = (struct reader_source){ .next = next_of_ring, .arg = &from };
 	return r < 0 ? error_set(err, r, "cannot share memory with who started this") : 0;
+}
+
+static bool shared, fed, small_window;
+
+static int share(bool decompresses, struct error *err)
+{
+	int r;
+
+	if (!decompresses)
+		return take_from_ring(UNPACK_RING_FD, err);
+	r = give_to_ring(err);
+	return r == 0 && fed ? take_from_ring(UNPACK_FEED_FD, err) : r;
 }
 
 /* ---- what is done with it -------------------------------------------------------------------- */
@@ -101,13 +118,9 @@ static int files(struct report *report, struct error *err)
 
 static int decompress(struct report *report, struct error *err)
 {
-	const struct decompress_sink sink = { room_of_ring, put_into_ring, &to, small_window };
-	struct growing file;
-	int r;
-
-	growing_init(&file, STDIN_FILENO, growing ? UNPACK_TOLD_FD : -1);
-	r = shared ? decompress_run(&file, &sink, err)
-		   : decompress_to_fd(STDIN_FILENO, STDOUT_FILENO, err);
+	const struct decompress_sink sink = { room_of_ring, put_into_ring, &ring_to, small_window };
+	int r = shared ? decompress_run(&source, &sink, err)
+		       : decompress_to_fd(&source, STDOUT_FILENO, err);
 
 	return r < 0 ? r : report_add(report, UNPACK_DONE, "", "", 0, 0);
 }
@@ -173,13 +186,12 @@ static int run(const struct mode *mode)
 
 	confinement.memory = mode->run == decompress ? LIMIT_DECOMPRESS_MEMORY
 						     : LIMIT_UNPACK_MEMORY;
-	confinement.keep_fds |= growing ? 1U << UNPACK_TOLD_FD : 0;
 	umask(0); /* files are made with their mode */
 	/* when memory has run out there must be some left to say so */
 	if (report_reserve(&report) < 0 || report_reserve(&last_words) < 0 ||
 	    atexit(say_given_up) != 0)
 		return EXIT_FAILURE;
-	r = shared ? take_ring(mode->run == decompress, &err) : 0;
+	r = shared ? share(mode->run == decompress, &err) : 0;
 	if (r == 0)
 		r = confine(&confinement, &err);
 	if (r == 0)
@@ -202,8 +214,8 @@ static bool take_options(int argc, char **argv)
 
 	shared = i < argc && str_eq(argv[i], "--shared");
 	i += shared;
-	growing = shared && i < argc && str_eq(argv[i], "--growing");
-	i += growing;
+	fed = shared && i < argc && str_eq(argv[i], "--fed");
+	i += fed;
 	small_window = shared && i < argc && str_eq(argv[i], "--small-window");
 	i += small_window;
 	return argc >= 2 && i == argc;

@@ -15,7 +15,7 @@ enum {
 
 struct reader {
 	const struct rules *rules;
-	const struct reader_source *source;
+	const struct source *source;
 	struct archive *archive;
 	struct report *report;
 	struct error *err;
@@ -395,7 +395,7 @@ static int run(struct reader *r)
 	return e == 0 ? finish(r) : e;
 }
 
-int reader_run(const struct rules *rules, const struct reader_source *source, int root,
+int reader_run(const struct rules *rules, const struct source *source, int root,
 	       struct report *report, struct error *err)
 {
 	_cleanup_(free_archive) struct archive *archive = archive_read_new();

@@ -7,17 +7,11 @@
 #include "base/base.h"
 #include "images/unpack/layout.h"
 #include "images/unpack/report.h"
-
-/* The next bytes, which stay where they are until the next call: their number, 0 at the end, or a
- * negative errno. */
-struct reader_source {
-	ssize_t (*next)(void *arg, const void **ret);
-	void *arg;
-};
+#include "images/unpack/source.h"
 
 /* root: the directory to fill or (rules->over) to change, or -1 to look only, which rules->over
  * does without. What is wrong with the archive becomes records of report, the manifest one as well.
  * 0 when all was read, faults or not; a negative errno and err when that could not be (no memory,
  * disk full); -EBADMSG when a fault ended it early. */
-int reader_run(const struct rules *rules, const struct reader_source *source, int root,
+int reader_run(const struct rules *rules, const struct source *source, int root,
 	       struct report *report, struct error *err) _must_check_;

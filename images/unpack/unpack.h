@@ -14,9 +14,9 @@
  * stdin is its socket, descriptor 5 its memory. The writer of the first is not to be trusted, which
  * has read what a stranger wrote; the one of the others is who started them.
  *
- * --decompress --shared --growing: the archive is still being written; descriptor 3 says how far it
- * is there (base/growing.h).
- * --decompress --shared --small-window, behind --growing: no frame of zstd may have a window of
+ * --decompress --shared --fed: the archive comes by shared memory too; stdin is its socket,
+ * descriptor 6 its memory.
+ * --decompress --shared --small-window, behind --fed: no frame of zstd may have a window of
  * more than LIMIT_LATER_WINDOW, because who started this has other use for the memory.
  *
  * --layer: no manifest, no rootfs/; what is there is replaced (a directory by a directory only in
@@ -43,7 +43,7 @@
  */
 #include <stdint.h>
 
-enum { UNPACK_TREE_FD = 3, UNPACK_TOLD_FD = 3, UNPACK_REPORT_FD = 4, UNPACK_RING_FD = 5 };
+enum { UNPACK_TREE_FD = 3, UNPACK_REPORT_FD = 4, UNPACK_RING_FD = 5, UNPACK_FEED_FD = 6 };
 
 enum unpack_kind {
 	UNPACK_FAULT = 1, /* a rule of image archives that the member path breaks: text */

@@ -6,7 +6,6 @@
 #include "base/copy.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/growing.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/loop.h"

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 enum {
-	PARTS = 4,         /* the reader says what it let go of in steps of the size by this */
+	PARTS = 32,        /* the reader says what it let go of in steps of the size by this */
 	PIECE = 128 << 10, /* and waits for no less, unless there is no more in a piece */
 	SEAL_FUTURE_WRITE = 0x10, /* F_SEAL_FUTURE_WRITE, which only newer C libraries declare */
 };

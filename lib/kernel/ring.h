@@ -14,7 +14,7 @@
  *
  * Which bytes are there is said by messages over a socket: from the writer how many it has written
  * since the beginning, from the reader how many of them it has let go of. The reader says so only
- * after a good part of the ring, so its messages are never so many that it would have to wait. A
+ * after a certain part of the ring, so its messages are never so many that it would have to wait. A
  * side that says what cannot be is refused. Messages are sent by write(2), which those have who may
  * call little: SIGPIPE, where the other side has gone, is the caller's matter.
  *

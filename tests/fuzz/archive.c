@@ -28,7 +28,7 @@ void archive_read(const struct rules *rules, const uint8_t *data, size_t size, i
 {
 	_report_ struct report report = REPORT_INIT;
 	struct bytes bytes = { data, size };
-	const struct reader_source source = { give, &bytes };
+	const struct source source = { give, &bytes };
 	struct error err = { 0 };
 	int r = reader_run(rules, &source, root, &report, &err);
 

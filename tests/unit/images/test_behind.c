@@ -24,7 +24,7 @@ static void a_small_tree_takes_no_process(_unused_ void **state)
 
 	b.tree = tree;
 	for (uint64_t bytes = 0; bytes < 63 * MIB; bytes += MIB)
-		behind_note(&b, bytes);
+		behind_note(&b, bytes, UINT64_MAX);
 	assert_int_equal(b.pidfd, -1);
 	assert_no_child();
 	behind_end(&b);
@@ -34,7 +34,7 @@ static void without_a_tree_nothing_is_synced(_unused_ void **state)
 {
 	struct behind b = BEHIND_NONE;
 
-	behind_note(&b, (uint64_t)100 * MIB);
+	behind_note(&b, (uint64_t)100 * MIB, UINT64_MAX);
 	assert_no_child();
 	behind_end(&b);
 }
@@ -47,12 +47,33 @@ static void a_large_tree_takes_one(_unused_ void **state)
 	int first;
 
 	b.tree = tree;
-	behind_note(&b, 64 * MIB);
+	behind_note(&b, 64 * MIB, UINT64_MAX);
 	first = b.pidfd;
 	assert_true(first >= 0);
 	for (uint64_t bytes = 64 * MIB; bytes < (uint64_t)4096 * MIB; bytes += MIB)
-		behind_note(&b, bytes);
+		behind_note(&b, bytes, UINT64_MAX);
 	assert_int_equal(b.pidfd, first);
+	behind_end(&b);
+	assert_no_child();
+}
+
+/* Near the end it is told of less at a time. */
+static void the_last_steps_are_small(_unused_ void **state)
+{
+	_close_ int tree = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const uint64_t all = 256 * MIB;
+	struct behind b = BEHIND_NONE;
+	uint64_t told = 0;
+	int n = 0;
+
+	b.tree = tree;
+	for (uint64_t bytes = 0; bytes < all; bytes += MIB) {
+		behind_note(&b, bytes, all - bytes);
+		n += b.told != told;
+		told = b.told;
+	}
+	assert_in_range(n, 5, 12);
+	assert_true(all - told <= 16 * MIB);
 	behind_end(&b);
 	assert_no_child();
 }
@@ -63,6 +84,7 @@ int main(void)
 		cmocka_unit_test(a_small_tree_takes_no_process),
 		cmocka_unit_test(without_a_tree_nothing_is_synced),
 		cmocka_unit_test(a_large_tree_takes_one),
+		cmocka_unit_test(the_last_steps_are_small),
 	};
 
 	return cmocka_run_group_tests_name("images/behind", tests, NULL, NULL);

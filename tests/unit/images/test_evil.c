@@ -188,7 +188,7 @@ static void add_entry(const struct field *f, struct tar *t, const struct entry *
 static void run(struct field *f, const struct rules *rules, struct tar *t)
 {
 	_report_ struct report report = REPORT_INIT;
-	const struct reader_source source = { give, t };
+	const struct source source = { give, t };
 	struct error err = { 0 };
 	int r;
 

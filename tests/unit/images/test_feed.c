@@ -1,6 +1,7 @@
 #include "images/feed.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -69,23 +70,35 @@ static void assert_no_child(void)
 	assert_int_equal(errno, ECHILD);
 }
 
-/* Reads the copy as it grows to its end; *ret_same: it is the content that the original had. */
-static size_t read_grown(const struct files *f, bool *ret_same)
+/* What the original has there, in came and in the copy. */
+static bool is_same(const struct files *f, size_t at, const unsigned char *came, size_t n)
 {
-	unsigned char came[BLOCK], expected[BLOCK];
-	struct growing g;
+	_free_ unsigned char *copied = malloc(n);
+
+	assert_non_null(copied);
+	assert_int_equal(pread(f->copy, copied, n, (off_t)at), n);
+	for (size_t i = 0; i < n; i++)
+		if (came[i] != (unsigned char)((at + i) / BLOCK))
+			return false;
+	return memcmp(came, copied, n) == 0;
+}
+
+/* Reads what is given to its end. Each byte of it is in the copy already. */
+static size_t read_given(struct files *f)
+{
+	struct ring_reader given;
+	const void *came = NULL;
 	size_t at = 0;
 	ssize_t n;
 
-	*ret_same = true;
-	growing_init(&g, f->copy, f->feed.told);
-	while ((n = growing_read(&g, came, BLOCK)) > 0) {
-		for (ssize_t i = 0; i < n; i++)
-			expected[i] = (unsigned char)((at + (size_t)i) / BLOCK);
-		*ret_same = *ret_same && memcmp(came, expected, (size_t)n) == 0;
+	assert_int_equal(ring_open(&given, &f->feed.ends), 0);
+	f->feed.ends.sock = -1;
+	while ((n = ring_next(&given, &came)) > 0) {
+		assert_true(is_same(f, at, came, (size_t)n));
 		at += (size_t)n;
 	}
 	assert_int_equal(n, 0);
+	ring_close(&given);
 	return at;
 }
 
@@ -96,10 +109,10 @@ static void a_small_file_is_copied_at_once(_unused_ void **state)
 
 	set_up(&f, SMALL);
 	assert_int_equal(feed_begin(&f.feed, f.from, f.to, &f.err), 0);
-	assert_int_equal(f.feed.told, -1);
+	assert_int_equal(f.feed.pidfd, -1);
 	assert_int_equal(fstat(f.copy, &st), 0);
 	assert_int_equal(st.st_size, SMALL);
-	assert_int_equal(lseek(f.copy, 0, SEEK_CUR), 0);
+	assert_int_equal(lseek(f.to, 0, SEEK_CUR), 0);
 	assert_int_equal(feed_finish(&f.feed, &f.err), 0);
 	tear_down(&f);
 	assert_no_child();
@@ -108,19 +121,17 @@ static void a_small_file_is_copied_at_once(_unused_ void **state)
 static void a_large_file_comes_whole(_unused_ void **state)
 {
 	struct stat st;
-	bool same;
 	struct files f;
 
 	set_up(&f, LARGE);
 	assert_int_equal(feed_begin(&f.feed, f.from, f.to, &f.err), 0);
-	assert_true(f.feed.told >= 0);
+	assert_true(f.feed.pidfd >= 0);
 	assert_int_equal(f.feed.size, LARGE);
-	assert_int_equal(read_grown(&f, &same), LARGE);
-	assert_true(same);
+	assert_int_equal(read_given(&f), LARGE);
 	assert_int_equal(feed_finish(&f.feed, &f.err), 0);
 	assert_int_equal(fstat(f.copy, &st), 0);
 	assert_int_equal(st.st_size, LARGE);
-	assert_int_equal(lseek(f.copy, 0, SEEK_CUR), LARGE);
+	assert_int_equal(lseek(f.to, 0, SEEK_CUR), LARGE);
 	tear_down(&f);
 	assert_no_child();
 }
@@ -128,7 +139,6 @@ static void a_large_file_comes_whole(_unused_ void **state)
 static void a_copy_that_fails_in_the_middle_is_no_end(_unused_ void **state)
 {
 	struct rlimit old, half = { .rlim_cur = LARGE / 2 };
-	bool same;
 	struct files f;
 
 	set_up(&f, LARGE);
@@ -139,7 +149,7 @@ static void a_copy_that_fails_in_the_middle_is_no_end(_unused_ void **state)
 	assert_int_equal(feed_begin(&f.feed, f.from, f.to, &f.err), 0);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	signal(SIGXFSZ, SIG_DFL);
-	assert_true(read_grown(&f, &same) <= LARGE / 2);
+	assert_true(read_given(&f) <= LARGE / 2);
 	assert_int_equal(feed_finish(&f.feed, &f.err), -EFBIG);
 	tear_down(&f);
 	assert_no_child();
@@ -157,17 +167,29 @@ static void a_reader_that_fails_ends_the_copying(_unused_ void **state)
 	tear_down(&f);
 }
 
-/* It has all it wanted; the copy is complete nevertheless. */
-static void who_stops_reading_stops_nothing(_unused_ void **state)
+/* What was read to its end is complete, and nothing else is. */
+static void what_nobody_reads_is_not_complete(_unused_ void **state)
 {
-	struct stat st;
 	struct files f;
 
 	set_up(&f, LARGE);
 	assert_int_equal(feed_begin(&f.feed, f.from, f.to, &f.err), 0);
-	assert_int_equal(feed_finish(&f.feed, &f.err), 0);
-	assert_int_equal(fstat(f.copy, &st), 0);
-	assert_int_equal(st.st_size, LARGE);
+	ring_ends_close(&f.feed.ends);
+	assert_int_equal(feed_finish(&f.feed, &f.err), -EIO);
+	assert_no_child();
+	tear_down(&f);
+}
+
+/* That the reader has gone is no failure of the copying. */
+static void a_reader_that_fails_and_goes(_unused_ void **state)
+{
+	struct files f;
+
+	set_up(&f, LARGE);
+	assert_int_equal(feed_begin(&f.feed, f.from, f.to, &f.err), 0);
+	ring_ends_close(&f.feed.ends);
+	assert_int_equal(poll(&(struct pollfd){ f.feed.pidfd, POLLIN, 0 }, 1, -1), 1);
+	assert_int_equal(feed_failed(&f.feed, -EBADMSG, &f.err), -EBADMSG);
 	assert_no_child();
 	tear_down(&f);
 }
@@ -179,7 +201,8 @@ int main(void)
 		cmocka_unit_test(a_large_file_comes_whole),
 		cmocka_unit_test(a_copy_that_fails_in_the_middle_is_no_end),
 		cmocka_unit_test(a_reader_that_fails_ends_the_copying),
-		cmocka_unit_test(who_stops_reading_stops_nothing),
+		cmocka_unit_test(what_nobody_reads_is_not_complete),
+		cmocka_unit_test(a_reader_that_fails_and_goes),
 	};
 
 	return cmocka_run_group_tests_name("images/feed", tests, NULL, NULL);

@@ -119,7 +119,7 @@ static int read_archive(struct bench *b)
 {
 	_report_ struct report report = REPORT_INIT;
 	_close_ int fd = open(archive, O_RDONLY | O_CLOEXEC);
-	const struct reader_source source = { give, &fd };
+	const struct source source = { give, &fd };
 	int r = reader_run(&image_rules, &source, -1, &report, &b->err);
 
 	assert_true(fd >= 0);

@@ -91,6 +91,25 @@ static void what_is_not_known_is_as_large_as_can_be(_unused_ void **state)
 	assert_true(window_of((const unsigned char *)"manifest", 8) == UINT64_MAX);
 }
 
+/* A frame that begins with so large a window, as a power of two. */
+static enum window_kind kind_of_zstd(int log)
+{
+	const unsigned char exponent = (unsigned char)((log - 10) << 3);
+	const unsigned char head[] = { 0x28, 0xb5, 0x2f, 0xfd, 0, exponent };
+
+	return window_kind(head, sizeof(head));
+}
+
+static void the_first_says_what_the_others_may_have(_unused_ void **state)
+{
+	assert_int_equal(window_kind((const unsigned char *)"\x1f\x8b", 2), WINDOW_SMALL);
+	assert_int_equal(kind_of_zstd(10), WINDOW_MIDDLE);
+	assert_int_equal(kind_of_zstd(23), WINDOW_MIDDLE);
+	assert_int_equal(kind_of_zstd(24), WINDOW_LARGE);
+	assert_int_equal(window_kind((const unsigned char *)"BZh9", 4), WINDOW_LARGE);
+	assert_int_equal(window_kind(NULL, 0), WINDOW_LARGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -98,6 +117,7 @@ int main(void)
 		cmocka_unit_test(what_zstd_writes),
 		cmocka_unit_test(gzip_has_its_32_kib),
 		cmocka_unit_test(what_is_not_known_is_as_large_as_can_be),
+		cmocka_unit_test(the_first_says_what_the_others_may_have),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
