@@ -1,6 +1,6 @@
 /*
  * Layers into one tree. Each goes the way of passage.h, one after the other, as each changes what
- * those before it have made; but the decompressors of the next ones work ahead, as far as the pipe
+ * those before it have made; but the decompressors of the next ones work ahead, as far as the ring
  * behind each has room. What comes out of a blob is checked against its diff ID: the blob's own
  * digest was checked when it arrived, and one that was damaged since does not come to its diff ID.
  */

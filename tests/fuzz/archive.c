@@ -9,14 +9,9 @@
 
 enum { CHECKSUM = 148, CHECKSUM_LEN = 8 };
 
-struct bytes {
-	const uint8_t *data;
-	size_t left;
-};
-
-static ssize_t give(void *arg, const void **ret)
+ssize_t archive_give(void *arg, const void **ret)
 {
-	struct bytes *b = arg;
+	struct archive_bytes *b = arg;
 	size_t n = b->left;
 
 	*ret = b->data;
@@ -27,8 +22,8 @@ static ssize_t give(void *arg, const void **ret)
 void archive_read(const struct rules *rules, const uint8_t *data, size_t size, int root)
 {
 	_report_ struct report report = REPORT_INIT;
-	struct bytes bytes = { data, size };
-	const struct source source = { give, &bytes };
+	struct archive_bytes bytes = { data, size };
+	const struct source source = { archive_give, &bytes };
 	struct error err = { 0 };
 	int r = reader_run(rules, &source, root, &report, &err);
 

@@ -7,6 +7,13 @@
 
 enum { ARCHIVE_BLOCK = 512 };
 
+/* The bytes of an input as a source (images/unpack/source.h): all that is left, then the end. */
+struct archive_bytes {
+	const uint8_t *data;
+	size_t left;
+};
+ssize_t archive_give(void *arg, const void **ret);
+
 /* Reads the archive into the directory root, or only looks at it (-1). */
 void archive_read(const struct rules *rules, const uint8_t *data, size_t size, int root);
 
