@@ -4,9 +4,10 @@
  *
  * A process of its own copies, through memory that whoever reads can see and nobody else can write
  * (kernel/ring.h): so the store and the reader get the same bytes, whatever becomes of the original
- * meanwhile. The copy leaves the page cache as it comes to the disk; nobody reads it soon, and the
- * tree that is made of it has better use for the memory. A small file is copied at once; so is any
- * where the file system can share blocks between files (FICLONE), which is no work at all.
+ * meanwhile. The copy goes past the page cache (O_DIRECT, open(2)), or leaves it as it comes to the
+ * disk where the file system knows no other way: nobody reads it soon, and the tree that is made of
+ * it has better use for the memory. A small file is copied at once; so is any where the file system
+ * can share blocks between files (FICLONE), which is no work at all.
  */
 #include "base/base.h"
 #include "kernel/kernel.h"

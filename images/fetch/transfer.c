@@ -87,17 +87,11 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 
 static int store(struct transfer *t, const char *data, size_t len)
 {
-	while (len > 0) {
-		ssize_t n = pwrite(FETCH_FILE_FD, data, len, (off_t)t->at);
+	int r = pwrite_all(FETCH_FILE_FD, data, len, t->at);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set(t->err, -errno, "cannot write the file");
-		data += n;
-		len -= (size_t)n;
-		t->at += (uint64_t)n;
-	}
+	if (r < 0)
+		return error_set(t->err, r, "cannot write the file");
+	t->at += len;
 	return 0;
 }
 

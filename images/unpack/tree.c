@@ -345,22 +345,14 @@ int tree_make(struct tree *t, const struct member *m, const char *path, const ch
 
 int tree_write(struct tree *t, const void *data, size_t len, uint64_t offset, struct error *err)
 {
-	const char *p = data;
+	int r;
 
 	if (t->file < 0)
 		return 0;
-	while (len > 0) {
-		ssize_t n = pwrite(t->file, p, len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set(err, -errno, "cannot write to the image's volume");
-		p += n;
-		len -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	t->written = offset;
+	r = pwrite_all(t->file, data, len, offset);
+	if (r < 0)
+		return error_set(err, r, "cannot write to the image's volume");
+	t->written = offset + len;
 	return 0;
 }
 

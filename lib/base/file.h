@@ -30,6 +30,9 @@ int file_put(int dirfd, const char *name, const char *value) _must_check_;
 /* write() until all is written; EINTR is retried. */
 int write_all(int fd, const void *data, size_t len) _must_check_;
 
+/* The same with pwrite(), from offset at on: the position stays. */
+int pwrite_all(int fd, const void *data, size_t len, uint64_t at) _must_check_;
+
 /* read() until len bytes or the end; returns the count or a negative errno. */
 ssize_t read_all(int fd, void *data, size_t len) _must_check_;
 

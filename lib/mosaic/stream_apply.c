@@ -243,29 +243,13 @@ static int check_range(struct apply *a, uint64_t offset, uint64_t len, struct er
 	return 0;
 }
 
-static int write_at(int fd, const uint8_t *data, size_t len, uint64_t at)
-{
-	while (len > 0) {
-		ssize_t n = pwrite(fd, data, len, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		at += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static int write_data(struct apply *a, const struct stream_record *r, struct error *err)
 {
 	int n = check_range(a, r->offset, r->len, err);
 
 	if (n < 0)
 		return n;
-	n = write_at(a->file, r->data, r->len, r->offset);
+	n = pwrite_all(a->file, r->data, r->len, r->offset);
 	if (n < 0)
 		return fail(a, n, "write to", a->at.last, err);
 	a->content += r->len;
@@ -284,8 +268,8 @@ static int write_zeros(struct apply *a, const struct stream_record *r, struct er
 		      (off_t)r->size) == 0)
 		return 0;
 	for (; at < end && n == 0; at += sizeof(zeros))
-		n = write_at(a->file, zeros,
-			     end - at < sizeof(zeros) ? (size_t)(end - at) : sizeof(zeros), at);
+		n = pwrite_all(a->file, zeros,
+			       end - at < sizeof(zeros) ? (size_t)(end - at) : sizeof(zeros), at);
 	return n < 0 ? fail(a, n, "write to", a->at.last, err) : 0;
 }
 

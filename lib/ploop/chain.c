@@ -270,7 +270,7 @@ static int write_new(struct ploop_chain *c, const struct part *p, const uint8_t 
 			r = image_write_sparse(top, c->buffer, PLOOP_CLUSTER, at);
 		}
 	} else {
-		r = image_write(top, data, p->len, at + p->at);
+		r = pwrite_all(top, data, p->len, at + p->at);
 	}
 	if (r == 0 && ftruncate(top, (off_t)(at + PLOOP_CLUSTER)) < 0)
 		r = -errno;
@@ -290,8 +290,8 @@ int ploop_chain_write(struct ploop_chain *c, const void *data, size_t len, uint6
 	while (len > 0 && r == 0) {
 		struct part p = first_part(at, len);
 
-		r = is_of_top(c, p.cluster) ? image_write(c->fds[c->n - 1], from, p.len,
-							  place_of(c, p.cluster) + p.at)
+		r = is_of_top(c, p.cluster) ? pwrite_all(c->fds[c->n - 1], from, p.len,
+							 place_of(c, p.cluster) + p.at)
 					    : write_new(c, &p, from);
 		from += p.len;
 		at += p.len;
@@ -326,7 +326,7 @@ static int zero_part(struct ploop_chain *c, const struct part *p)
 		return 0;
 	if (errno != EOPNOTSUPP)
 		return -errno;
-	return image_write(top, zeros, p->len, place_of(c, p->cluster) + p->at);
+	return pwrite_all(top, zeros, p->len, place_of(c, p->cluster) + p->at);
 }
 
 int ploop_chain_zero(struct ploop_chain *c, uint64_t at, uint64_t len)

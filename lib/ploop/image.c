@@ -33,24 +33,6 @@ int image_read(int fd, void *data, size_t len, uint64_t at)
 	return 0;
 }
 
-int image_write(int fd, const void *data, size_t len, uint64_t at)
-{
-	const uint8_t *from = data;
-
-	while (len > 0) {
-		ssize_t n = pwrite(fd, from, len, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		from += n;
-		at += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 bool image_is_zero(const uint8_t *data, size_t len)
 {
 	return len == 0 || (data[0] == 0 && memcmp(data, data + 1, len - 1) == 0);
@@ -64,7 +46,7 @@ int image_write_sparse(int fd, const uint8_t *data, size_t len, uint64_t at)
 		size_t n = len - i < CHUNK ? len - i : CHUNK;
 
 		if (!image_is_zero(data + i, n))
-			r = image_write(fd, data + i, n, at + i);
+			r = pwrite_all(fd, data + i, n, at + i);
 	}
 	return r;
 }
@@ -83,7 +65,7 @@ int image_write_header(int fd, const struct ploop_header *h)
 	uint8_t raw[PLOOP_HEADER];
 
 	ploop_header_encode(h, raw);
-	return image_write(fd, raw, sizeof(raw), 0);
+	return pwrite_all(fd, raw, sizeof(raw), 0);
 }
 
 int image_read_table(int fd, const struct ploop_header *h, uint32_t **ret, struct error *err)
@@ -126,8 +108,8 @@ int image_write_table(int fd, const uint32_t *table, uint32_t from, uint32_t n)
 
 		for (uint32_t i = 0; i < part; i++)
 			raw[i] = htole32(table[from + i]);
-		r = image_write(fd, raw, (size_t)part * ENTRY,
-				PLOOP_HEADER + (uint64_t)from * ENTRY);
+		r = pwrite_all(fd, raw, (size_t)part * ENTRY,
+			       PLOOP_HEADER + (uint64_t)from * ENTRY);
 		if (r < 0)
 			return r;
 		from += part;
@@ -164,7 +146,7 @@ int ploop_image_set_size(int fd, uint64_t bytes)
 
 		if (n > ARRAY_SIZE(nowhere))
 			n = ARRAY_SIZE(nowhere);
-		r = image_write(fd, nowhere, (size_t)n * ENTRY, PLOOP_HEADER + (uint64_t)i * ENTRY);
+		r = pwrite_all(fd, nowhere, (size_t)n * ENTRY, PLOOP_HEADER + (uint64_t)i * ENTRY);
 	}
 	h.entries = entries;
 	h.sectors = bytes / PLOOP_SECTOR;

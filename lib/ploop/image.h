@@ -14,10 +14,9 @@ int image_write_table(int fd, const uint32_t *table, uint32_t from, uint32_t n) 
 
 int image_write_header(int fd, const struct ploop_header *h) _must_check_;
 
-/* pread and pwrite of all; what is behind the end reads as zeros. */
+/* pread of all; what is behind the end reads as zeros. */
 int image_read(int fd, void *data, size_t len, uint64_t at) _must_check_;
-int image_write(int fd, const void *data, size_t len, uint64_t at) _must_check_;
 
-/* The same, but blocks of zeros are left out: for new clusters. */
+/* pwrite_all(), but blocks of zeros are left out: for new clusters. */
 int image_write_sparse(int fd, const uint8_t *data, size_t len, uint64_t at) _must_check_;
 bool image_is_zero(const uint8_t *data, size_t len);

@@ -211,6 +211,23 @@ static void reads_and_writes_through_pipes(void **state _unused_)
 	assert_int_equal(write_all(-1, "x", 1), -EBADF);
 }
 
+static void writes_elsewhere_than_at_the_position(void **state)
+{
+	const struct scratch *s = *state;
+	int fd;
+
+	scratch_put(s->fd, "file", "abcdef");
+	fd = openat(s->fd, "file", O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(lseek(fd, 1, SEEK_SET), 1);
+	assert_int_equal(pwrite_all(fd, "XYZ", 3, 4), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 1);
+	close(fd);
+	scratch_expect(s->fd, "file", "abcdXYZ");
+	assert_int_equal(pwrite_all(-1, "x", 1, 0), -EBADF);
+	assert_int_equal(pwrite_all(-1, "x", 0, 0), 0);
+}
+
 static void makes_directories(void **state)
 {
 	const struct scratch *s = *state;
@@ -279,6 +296,7 @@ int main(void)
 		scratch_test(longest_names),
 		scratch_test(puts_into_what_exists),
 		cmocka_unit_test(reads_and_writes_through_pipes),
+		scratch_test(writes_elsewhere_than_at_the_position),
 		scratch_test(makes_directories),
 		scratch_test(goes_through_directories),
 	};

@@ -13,13 +13,35 @@
 
 #include "images/internal.h"
 
-enum { LARGE = 16 << 20, SMALL = 100 << 10, BLOCK = 64 << 10 };
+enum { LARGE = 16 << 20, SMALL = 100 << 10, BLOCK = 64 << 10, AHEAD = 512 << 10 };
 
 struct files {
 	int from, to, copy;
 	struct feed feed;
 	struct error err;
 };
+
+/* A file system that has nothing but its page cache. */
+static bool no_direct;
+static int refused;
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+
+int __wrap_open64(const char *path, int flags, ...)
+{
+	va_list list;
+	mode_t mode;
+
+	va_start(list, flags);
+	mode = flags & O_CREAT ? va_arg(list, mode_t) : 0;
+	va_end(list);
+	if (no_direct && flags & O_DIRECT) {
+		refused++;
+		errno = EINVAL;
+		return -1;
+	}
+	return __real_open64(path, flags, mode);
+}
 
 /* A file without a name; *ret_again: the same, opened by itself. */
 static int make_file(int *ret_again)
@@ -94,6 +116,7 @@ static size_t read_given(struct files *f)
 	assert_int_equal(ring_open(&given, &f->feed.ends), 0);
 	f->feed.ends.sock = -1;
 	while ((n = ring_next(&given, &came)) > 0) {
+		assert_true(given.there - given.said <= AHEAD);
 		assert_true(is_same(f, at, came, (size_t)n));
 		at += (size_t)n;
 	}
@@ -118,22 +141,38 @@ static void a_small_file_is_copied_at_once(_unused_ void **state)
 	assert_no_child();
 }
 
-static void a_large_file_comes_whole(_unused_ void **state)
+static void assert_comes_whole(size_t size)
 {
 	struct stat st;
 	struct files f;
 
-	set_up(&f, LARGE);
+	set_up(&f, size);
 	assert_int_equal(feed_begin(&f.feed, f.from, f.to, &f.err), 0);
 	assert_true(f.feed.pidfd >= 0);
-	assert_int_equal(f.feed.size, LARGE);
-	assert_int_equal(read_given(&f), LARGE);
+	assert_int_equal(f.feed.size, size);
+	assert_int_equal(read_given(&f), size);
 	assert_int_equal(feed_finish(&f.feed, &f.err), 0);
 	assert_int_equal(fstat(f.copy, &st), 0);
-	assert_int_equal(st.st_size, LARGE);
-	assert_int_equal(lseek(f.to, 0, SEEK_CUR), LARGE);
+	assert_int_equal(st.st_size, size);
+	assert_int_equal(lseek(f.to, 0, SEEK_CUR), size);
 	tear_down(&f);
 	assert_no_child();
+}
+
+/* Whole blocks go past the page cache, the rest cannot. */
+static void a_large_file_comes_whole(_unused_ void **state)
+{
+	assert_comes_whole(LARGE);
+	assert_comes_whole(LARGE + 1);
+	assert_comes_whole(LARGE - 4096);
+}
+
+static void it_comes_whole_by_the_page_cache(_unused_ void **state)
+{
+	no_direct = true;
+	assert_comes_whole(LARGE + 1);
+	assert_int_equal(refused, 1);
+	no_direct = false;
 }
 
 static void a_copy_that_fails_in_the_middle_is_no_end(_unused_ void **state)
@@ -199,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_small_file_is_copied_at_once),
 		cmocka_unit_test(a_large_file_comes_whole),
+		cmocka_unit_test(it_comes_whole_by_the_page_cache),
 		cmocka_unit_test(a_copy_that_fails_in_the_middle_is_no_end),
 		cmocka_unit_test(a_reader_that_fails_ends_the_copying),
 		cmocka_unit_test(what_nobody_reads_is_not_complete),
