@@ -82,6 +82,16 @@ server_of() {
 	done
 }
 
+# closed IMAGE: by its server, or who has it still.
+closed() {
+	until_true 5 qemu-img check -q -f parallels "$1" 2>/dev/null && return
+	printf '%s is not closed, and open at:\n' "$1"
+	find /proc/[0-9]*/fd -lname "$1" 2>/dev/null || :
+	pgrep -fa mosaic-ploop || :
+	losetup --list
+	return 1
+}
+
 images_of() {
 	local dir=$m/volumes/$1/data
 	[ -d "$dir" ] || dir=$m/volumes/$1/tree
@@ -245,7 +255,7 @@ images_of() {
 	moctl "$m" detach v
 	kept=
 	dir=$(images_of v)
-	until_true 5 qemu-img check -q -f parallels "$dir/0"
+	closed "$dir/0"
 	qemu-img info -f parallels --output json "$dir/0" | jq -e '."virtual-size" == 64 * 1048576' >/dev/null
 	qemu-img convert -f parallels -O raw "$dir/0" "$BATS_TEST_TMPDIR/converted"
 	cmp "$BATS_TEST_TMPDIR/whole" "$BATS_TEST_TMPDIR/converted"
@@ -261,7 +271,7 @@ images_of() {
 	moctl "$m" detach v
 	kept=
 	for image in "$dir"/[0-9]*; do
-		until_true 5 qemu-img check -q -f parallels "$image"
+		closed "$image"
 	done
 	device=$(moctl "$m" attach s)
 	kept=s
