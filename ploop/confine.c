@@ -60,7 +60,11 @@ int server_confine_calls(struct error *err)
 		"rt_sigreturn", "restart_syscall", "exit_group",
 		NULL,
 	};
-	static const struct confine_filter filter = { .allowed = { files, requests, library } };
+	/* perror(), which libfuse calls when the end of the file system comes across a request;
+	 * it does without */
+	static const char *const refused[] = { "dup", NULL };
+	static const struct confine_filter filter = { .allowed = { files, requests, library },
+						      .refused = refused };
 
 	return confine_calls(&filter, err);
 }

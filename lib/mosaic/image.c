@@ -107,8 +107,11 @@ int image_up(struct mosaic *m, int dirfd, const char *name, bool read_only, stru
 	int r = -EBUSY;
 
 	for (int i = 0; r == -EBUSY && i < GOING_TRIES; i++) {
-		if (i > 0)
+		if (i > 0) {
 			usleep(GOING_PAUSE_US);
+			if (err)
+				*err = (struct error){ 0 };
+		}
 		r = ops->find(m, dirfd, name, &d);
 		if (r == 0) {
 			r = check_access(&d, read_only, err);

@@ -89,6 +89,7 @@ closed() {
 	find /proc/[0-9]*/fd -lname "$1" 2>/dev/null || :
 	pgrep -fa mosaic-ploop || :
 	losetup --list
+	dmesg | grep mosaic-ploop | tail -n 3
 	return 1
 }
 
@@ -299,6 +300,21 @@ images_of() {
 	moctl "$m" umount "$mnt"
 	until_true 5 test ! -e "/proc/$pid"
 	until_true 5 no_devices
+	closed "$(images_of v)/0"
+}
+
+@test "ploop: attaching waits for a server that is ending, and says nothing of it" {
+	local pid
+	new ploop
+	moctl "$m" create --raw --size 64M v
+	flock "$m/volumes/v/serving" sleep 1 &
+	pid=$!
+	until_true 5 not flock --nonblock "$m/volumes/v/serving" true
+	run --separate-stderr moctl "$m" attach v
+	kept=v
+	[ "$status" -eq 0 ]
+	[ -z "$stderr" ]
+	wait "$pid"
 }
 
 @test "ploop: a killed server costs what was not synced, and nothing else" {
