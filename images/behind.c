@@ -5,7 +5,7 @@
 #include "images/forked.h"
 #include "images/internal.h"
 
-enum { STEP = 64 << 20, LAST_STEP = 8 << 20 };
+enum { STEP = 128 << 20, LAST_STEP = 16 << 20 };
 
 /* What was said while it synced is said once. An error shows again where it matters: behind.h. */
 static int sync_behind(_unused_ void *arg)
