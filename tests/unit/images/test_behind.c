@@ -23,7 +23,7 @@ static void a_small_tree_takes_no_process(_unused_ void **state)
 	struct behind b = BEHIND_NONE;
 
 	b.tree = tree;
-	for (uint64_t bytes = 0; bytes < 63 * MIB; bytes += MIB)
+	for (uint64_t bytes = 0; bytes < 127 * MIB; bytes += MIB)
 		behind_note(&b, bytes, UINT64_MAX);
 	assert_int_equal(b.pidfd, -1);
 	assert_no_child();
@@ -34,7 +34,7 @@ static void without_a_tree_nothing_is_synced(_unused_ void **state)
 {
 	struct behind b = BEHIND_NONE;
 
-	behind_note(&b, (uint64_t)100 * MIB, UINT64_MAX);
+	behind_note(&b, (uint64_t)200 * MIB, UINT64_MAX);
 	assert_no_child();
 	behind_end(&b);
 }
@@ -47,10 +47,10 @@ static void a_large_tree_takes_one(_unused_ void **state)
 	int first;
 
 	b.tree = tree;
-	behind_note(&b, 64 * MIB, UINT64_MAX);
+	behind_note(&b, 128 * MIB, UINT64_MAX);
 	first = b.pidfd;
 	assert_true(first >= 0);
-	for (uint64_t bytes = 64 * MIB; bytes < (uint64_t)4096 * MIB; bytes += MIB)
+	for (uint64_t bytes = 128 * MIB; bytes < (uint64_t)4096 * MIB; bytes += MIB)
 		behind_note(&b, bytes, UINT64_MAX);
 	assert_int_equal(b.pidfd, first);
 	behind_end(&b);
@@ -61,7 +61,7 @@ static void a_large_tree_takes_one(_unused_ void **state)
 static void the_last_steps_are_small(_unused_ void **state)
 {
 	_close_ int tree = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const uint64_t all = 256 * MIB;
+	const uint64_t all = 512 * MIB;
 	struct behind b = BEHIND_NONE;
 	uint64_t told = 0;
 	int n = 0;
@@ -73,7 +73,7 @@ static void the_last_steps_are_small(_unused_ void **state)
 		told = b.told;
 	}
 	assert_in_range(n, 5, 12);
-	assert_true(all - told <= 16 * MIB);
+	assert_true(all - told <= 32 * MIB);
 	behind_end(&b);
 	assert_no_child();
 }
