@@ -94,7 +94,7 @@ static void is_it_over(void **state)
 	int pidfd, status = -1;
 
 	(void)state;
-	make_run(&r, "sleep 100", 1);
+	make_run(&r, "exec sleep 100", 1); /* one process, so that none stays behind */
 	pidfd = process_spawn(&r.spec, NULL);
 	assert_true(pidfd >= 0);
 	assert_int_equal(process_try_wait(pidfd, &status), 0);
