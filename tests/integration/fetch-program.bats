@@ -498,11 +498,16 @@ raw() {
 	[ "$(records status) $(records body)" = '404 no such file' ]
 }
 
-@test "an error whose body is cut or endless is an answer all the same" {
-	rules '{"path":"/a","status":500,"body":"half of it","length":100}'
-	fetch url="$plain/a" keep-error=1000
-	[ "$(last .kind)" = "done" ]
-	[ "$(records body)" = 'half of it' ]
+@test "an error whose body is cut, stalls or has no end is an answer all the same" {
+	local how
+	for how in '"length":100,"cut":9' '"length":100,"stall":9' '"chunked":true,"endless":true'; do
+		rules "{\"path\":\"/a\",\"status\":500,\"body\":\"half of i\",$how}"
+		fetch url="$plain/a" keep-error=1000 stall-timeout=2
+		echo "$how: ${output:0:300}"
+		[ "$(last .kind)" = "done" ]
+		[ "$(records status)" = 500 ]
+		[[ "$(records body)" == 'half of i'* ]]
+	done
 }
 
 @test "credentials go in a header; what is asked for is told" {

@@ -12,7 +12,7 @@
 
 load helpers
 
-seconds=45
+seconds=30
 
 setup_file() {
 	export CAROB_LIBEXEC=$prefix/libexec/carob results=$BATS_FILE_TMPDIR/results kinds

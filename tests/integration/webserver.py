@@ -335,6 +335,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(401, "who are you?\n", {"WWW-Authenticate": rule.get("www_authenticate", f'{scheme} realm="test"')})
         elif "redirect" in rule:
             self.answer(rule.get("status", 302), "elsewhere\n", {"Location": rule["redirect"]})
+        elif "status" in rule and "chunked" in rule:
+            self.send_content(rule["status"], {"Content-Type": "text/plain"}, [rule.get("body", "").encode()])
         elif "status" in rule:
             self.answer(rule["status"], rule.get("body", ""))
         elif path := self.file_of():
