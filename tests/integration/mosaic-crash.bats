@@ -12,7 +12,7 @@
 
 load helpers
 
-seconds=30
+seconds=45
 
 setup_file() {
 	export CAROB_LIBEXEC=$prefix/libexec/carob results=$BATS_FILE_TMPDIR/results kinds
